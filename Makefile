@@ -1,0 +1,62 @@
+# make demo | test | lint | bench | serve | docs | clean — each sets up what it needs.
+
+DATA ?= ../shared/data/relevance
+PROFILE ?= demo
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+export PINRANK_DATA = $(DATA)
+export HF_HUB_OFFLINE = 1
+export TOKENIZERS_PARALLELISM = false
+export RAY_USAGE_STATS_ENABLED = 0
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo full test lint bench serve docs lock clean
+
+demo: $(READY)
+	$(BIN)/python -m pipelines.demo --profile $(PROFILE) --data $(DATA)
+
+full: PROFILE = full
+full: demo
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+serve: $(READY)
+	$(BIN)/serve run serve_apps/rerank/app.yaml
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv runs site build .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/results.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf platform/*.egg-info
+
+# The lock names every version that was tested. The CPU set leaves out what would pull in CUDA builds.
+$(READY): requirements/cpu.txt requirements/cpu-excludes.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==0.13.8
+	UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --quiet --compile-bytecode \
+		--excludes requirements/cpu-excludes.txt --requirements requirements/cpu.txt
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	touch $@
+
+# Run after a change of dependencies; the GPU set must not see a local folder of CPU wheels.
+lock:
+	UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip compile --quiet --no-header --no-annotate \
+		--excludes requirements/cpu-excludes.txt --python-version 3.11 \
+		--extra cpu --extra demo --extra dev --extra docs pyproject.toml \
+		| sed 's/+cpu$$//' | grep -v '^--' > requirements/cpu.txt
+	UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
+		--extra gpu --extra demo --extra dev --extra docs pyproject.toml \
+		| grep -v '^--' > requirements/gpu.txt

@@ -1,0 +1,111 @@
+"""From a query and a pin's fields to the text that the teacher and the encoders read."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FIELDS = (
+    "title",
+    "description",
+    "caption",
+    "board_titles",
+    "query_tokens",
+    "link_title",
+    "link_description",
+)
+"""The seven text fields of a pin, in the order in which the models read them."""
+
+LIST_SEPARATOR = ", "
+"""Joins the entries of a field that is a list: board titles, captions."""
+
+_SPACE = re.compile(r"\s+")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Unicode categories Cc (control) and Cs (half a surrogate pair, which no UTF-8 file can hold)."""
+
+
+class FieldBudgets(BaseModel):
+    """How many words of each field the models may read; 0 switches a field off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: int = Field(32, ge=0)
+    description: int = Field(48, ge=0)
+    caption: int = Field(40, ge=0)
+    board_titles: int = Field(24, ge=0)
+    query_tokens: int = Field(16, ge=0)
+    link_title: int = Field(24, ge=0)
+    link_description: int = Field(40, ge=0)
+
+
+class TextSettings(BaseModel):
+    """How a (query, pin) pair becomes text. Stored with every model, so that all readers agree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    budgets: FieldBudgets = FieldBudgets()
+    separator: str = Field(" | ", min_length=1, description="between two fields of a pin")
+    max_query_tokens: int = Field(48, ge=1, description="a longer query is cut here, never further")
+    max_tokens: int = Field(128, ge=8, description="of the whole pair, special tokens included")
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_pin(self) -> "TextSettings":
+        if self.max_tokens < self.max_query_tokens + 5:
+            raise ValueError(
+                f"max_tokens ({self.max_tokens}) must exceed max_query_tokens ({self.max_query_tokens}) by at "
+                "least 5, or a long query leaves no room for the pin"
+            )
+        return self
+
+
+def tidy(text: str | None) -> str:
+    """NFC, control characters and runs of white space to one space, trimmed; None becomes ''."""
+    if not text:
+        return ""
+    visible = _INVISIBLE.sub(" ", unicodedata.normalize("NFC", text))
+    return _SPACE.sub(" ", visible).strip()
+
+
+def normalise_query(query: str) -> str:
+    """The form under which two spellings of one query are the same: NFKC, case folded, tidied.
+
+    Normalising twice changes nothing: folding can take a letter apart, so it is composed again afterwards.
+    """
+    folded = unicodedata.normalize("NFKC", query).casefold()
+    return tidy(unicodedata.normalize("NFKC", folded))
+
+
+def pin_text(fields: Mapping[str, str], settings: TextSettings) -> str:
+    """A pin as one text: its non-empty fields in the order of FIELDS, each cut to its budget of words."""
+    parts = []
+    for name in FIELDS:
+        budget = getattr(settings.budgets, name)
+        if words := (fields.get(name) or "").split(None, budget)[:budget]:
+            parts.append(" ".join(words))
+    return settings.separator.join(parts)
+
+
+def fingerprint(fields: Mapping[str, str]) -> str:
+    """32 hex digits (BLAKE2b-128) of a pin's text, blind to case and white space.
+
+    Two pins whose fields differ only in these have the same fingerprint and need no second embedding.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name in FIELDS:
+        digest.update(normalise_query(fields.get(name) or "").encode())
+        digest.update(b"\x1f")
+    return digest.hexdigest()
+
+
+def pair_key(query: str, pin_id: str) -> str:
+    """32 hex digits (BLAKE2b-128) that name a (query, pin) pair, whatever the query's spelling."""
+    return hashlib.blake2b(f"{normalise_query(query)}\x1f{pin_id}".encode(), digest_size=16).hexdigest()
+
+
+def join_list(entries: Sequence[str] | None) -> str:
+    """A list field as one text; empty and repeated entries are left out."""
+    if entries is None:
+        return ""
+    return LIST_SEPARATOR.join(dict.fromkeys(kept for entry in entries if (kept := tidy(entry))))
