@@ -1,0 +1,1 @@
+"""One file a job; each reads top to bottom as its recipe."""

@@ -1,0 +1,63 @@
+"""The Ray session of a job: the cluster it was submitted to, or a small one of its own.
+
+cluster.connect(cluster.ClusterSettings(num_cpus=2))
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import ray
+from pydantic import BaseModel, ConfigDict, Field
+
+log = logging.getLogger(__name__)
+
+SOURCE_ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds the package, so that a local session's workers can import it without an installation."""
+
+
+class ClusterSettings(BaseModel):
+    """What a job takes for itself when it is not inside a running cluster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_cpus: int | None = Field(None, ge=1, description="CPUs of a local session; null takes all of the machine")
+    object_store_bytes: int = Field(
+        400 * 2**20, ge=80 * 2**20, description="shared memory of a local session; a running cluster keeps its own"
+    )
+    dashboard: bool = Field(
+        True, description="the Ray dashboard of a local session, on loopback; Ray Train asks it whether its runs live"
+    )
+
+
+def connect(settings: ClusterSettings | None = None) -> None:
+    """Join the cluster that RAY_ADDRESS names (`ray job submit` sets it), else start a local session.
+
+    A process that is connected already stays where it is, so pipelines can be called one after the other. A local
+    session listens on loopback and ends with the process.
+    """
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init()
+        log.info("joined the Ray cluster at %s", ray.get_runtime_context().gcs_address)
+        return
+    start_local(settings or ClusterSettings())
+
+
+def start_local(settings: ClusterSettings) -> None:
+    """Start a session on this machine with bounded shared memory."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        address="local",
+        num_cpus=settings.num_cpus,
+        object_store_memory=settings.object_store_bytes,
+        include_dashboard=settings.dashboard,
+        runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+    )
+    log.info("started a local Ray session with %s CPUs", ray.cluster_resources().get("CPU"))
+
+
+def _python_path() -> str:
+    known = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join(path for path in (str(SOURCE_ROOT), known) if path)

@@ -1,0 +1,108 @@
+"""The teacher: backbone → pooling → MLP head → five logits.
+
+Shape letters: N pairs, T tokens, D hidden size, L = 5 levels.
+"""
+
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from pinrank.backbones import resolve
+from pinrank.errors import ModelError
+from pinrank.levels import NUM_LEVELS
+
+Pooling = Literal["first", "last", "mean"]
+Activation = Literal["gelu", "tanh", "relu"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
+FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "distilbert", "deberta", "deberta-v2", "mpnet", "electra", "albert")
+WITH_TOKEN_TYPES = ("bert", "deberta", "electra", "albert")
+WITH_UNUSED_POOLER = ("bert", "roberta", "xlm-roberta", "electra", "albert")
+
+
+class HeadSettings(BaseModel):
+    """The MLP between the pooled vector and the five logits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: tuple[int, ...] = Field((384,), description="widths of the hidden layers; at least one")
+    activation: Activation = "gelu"
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class Teacher(nn.Module):
+    """A cross-encoder: forward(**tokens) gives logits_NL in float32."""
+
+    def __init__(self, backbone: PreTrainedModel, pooling: Pooling, head: HeadSettings) -> None:
+        super().__init__()
+        self.backbone: PreTrainedModel = backbone
+        self.pooling = pooling
+        self.head = build_head(hidden_size(backbone), head)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        hidden_NTD = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
+        logits_NL: Tensor = self.head(pool(hidden_NTD, attention_mask, self.pooling))
+        return logits_NL.float()
+
+
+def pool(hidden_NTD: Tensor, attention_mask_NT: Tensor, pooling: Pooling) -> Tensor:
+    """One vector a sequence, [N, D]: its first token, its last token that is no padding, or the mean of its tokens."""
+    if pooling == "first":
+        return hidden_NTD[:, 0]
+    if pooling == "last":
+        last_N = attention_mask_NT.sum(dim=1) - 1
+        return hidden_NTD[torch.arange(hidden_NTD.shape[0], device=hidden_NTD.device), last_N]
+    mask_NT1 = attention_mask_NT.unsqueeze(-1).to(hidden_NTD.dtype)
+    return (hidden_NTD * mask_NT1).sum(dim=1) / mask_NT1.sum(dim=1)
+
+
+def build_head(width: int, settings: HeadSettings) -> nn.Sequential:
+    """Linear → activation → dropout for every hidden layer, then a Linear to five logits."""
+    if not settings.hidden:
+        raise ModelError("head.hidden is empty: the teacher's head needs a hidden layer, e.g. [384]")
+    layers: list[nn.Module] = []
+    for hidden in settings.hidden:
+        layers += [nn.Linear(width, hidden), ACTIVATIONS[settings.activation](), nn.Dropout(settings.dropout)]
+        width = hidden
+    return nn.Sequential(*layers, nn.Linear(width, NUM_LEVELS))
+
+
+def open_backbone(name: str, attention: str = "sdpa") -> PreTrainedModel:
+    """Load a backbone without language-model or classification head, in float32.
+
+    Eager attention trains three times faster than "sdpa" on CPUs, whose backward pass is slow.
+    """
+    folder = resolve(name)
+    config = AutoConfig.from_pretrained(folder)
+    options: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in WITH_UNUSED_POOLER else {}
+    backbone, loading = AutoModel.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True, **options
+    )
+    if loading["missing_keys"]:
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise ModelError(f"{name}: the folder lacks weights of the backbone ({missing}, ...). Download it again.")
+    return backbone
+
+
+def pooling_of(model_type: str) -> Pooling:
+    """The pooling that suits a backbone family; ModelError for one that pinrank does not know."""
+    if model_type in FIRST_TOKEN:
+        return "first"
+    raise ModelError(
+        f"backbone family '{model_type}' has no default pooling; the known ones are {', '.join(FIRST_TOKEN)}. "
+        "Set --pooling first, last or mean."
+    )
+
+
+def hidden_size(backbone: PreTrainedModel) -> int:
+    """D, the width of the backbone's last layer."""
+    return int(backbone.config.hidden_size)
+
+
+def uses_token_types(backbone: PreTrainedModel) -> bool:
+    """Whether the backbone tells the query from the pin by token type."""
+    return bool(backbone.config.model_type in WITH_TOKEN_TYPES and backbone.config.type_vocab_size > 1)
