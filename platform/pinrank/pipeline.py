@@ -62,11 +62,11 @@ S = TypeVar("S", bound=JobSettings)
 
 
 def parse(settings: type[S], arguments: Sequence[str]) -> S:
-    """Settings from `--config FILE.yaml` (optional) with the other arguments over it.
+    """Settings from `--config FILE.yaml` (optional) with the other arguments over it; `--level-map` is `--level_map`.
 
     Raises SettingsError that names the file, the field and what was expected.
     """
-    config, rest = _split_config(list(arguments))
+    config, rest = _split_config([_underscored(argument) for argument in arguments])
     from_file = _read_yaml(config) if config else {}
     try:
         return CliApp.run(settings, cli_args=rest, **from_file)
@@ -106,6 +106,14 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _underscored(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.removeprefix("--").partition("=")
+    prefix = "no-" if name.startswith("no-") else ""
+    return f"--{prefix}{name.removeprefix('no-').replace('-', '_')}{equals}{value}"
 
 
 def _split_config(arguments: list[str]) -> tuple[str | None, list[str]]:

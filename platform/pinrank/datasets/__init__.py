@@ -1,0 +1,1 @@
+"""Importers of public judgments and the generator of a world of any size."""
