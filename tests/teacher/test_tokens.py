@@ -3,7 +3,7 @@
 import pytest
 
 from pinrank.backbones import resolve
-from pinrank.teacher.tokens import PairTokenizer, padded
+from pinrank.teacher.tokens import LENGTH_STEP, PairTokenizer, padded
 from pinrank.text import TextSettings
 
 
@@ -45,5 +45,10 @@ def test_no_pairs_give_no_prompts(tokenizer: PairTokenizer):
 
 def test_padding_is_masked_and_types_follow_the_second_segment(tokenizer: PairTokenizer):
     batch = padded(tokenizer.prompts([("red", "boot"), ("red", "big boot")]), pad_id=0, uses_types=True)
-    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1]]
-    assert batch["token_type_ids"].tolist() == [[0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1]]
+    assert batch["attention_mask"][:, :7].tolist() == [[1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1, 0]]
+    assert batch["token_type_ids"][:, :7].tolist() == [[0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1, 0]]
+
+
+def test_lengths_are_rounded_up_so_that_few_shapes_occur(tokenizer: PairTokenizer):
+    prompts = tokenizer.prompts([("red", "boot " * words) for words in range(1, 8)])
+    assert {padded([prompt], 0, uses_types=False)["input_ids"].shape for prompt in prompts} == {(1, LENGTH_STEP)}

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from pinrank.errors import ModelError
 from pinrank.teacher.examples import EXAMPLES
 from pinrank.teacher.export import read_card
 from pinrank.teacher.model import HeadSettings
 from pinrank.teacher.score import EngineSettings, grade_pairs
-from pinrank.teacher.train import TeacherSettings, half_precision, mean_spearman, rate_at, train
+from pinrank.teacher.settings import TeacherSettings
+from pinrank.teacher.train import train
 from pinrank.text import TextSettings
 
 WORDS = ("cat", "dog", "sofa", "lamp", "cake", "tree")
@@ -62,31 +61,3 @@ def test_a_loss_that_is_no_number_publishes_nothing(ray_session: None, tiny_bert
     with pytest.raises(ModelError, match=r"nothing was published.*learning_rate"):
         train(examples(), settings(tiny_bert_dir, learning_rate=1e30), "words", str(tmp_path / "teacher"), {})
     assert not (tmp_path / "teacher").exists()
-
-
-def test_the_rate_rises_then_falls():
-    rates = [rate_at(step, steps=100, warmup_share=0.1) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == 1.0
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.06
-
-
-def test_every_source_counts_the_same_for_the_choice_of_epoch():
-    rising, falling = np.arange(50), np.arange(1000)
-    scores = np.concatenate([rising, falling])
-    grades = np.concatenate([rising, -falling])
-    found = mean_spearman(scores, grades, np.asarray(["small"] * 50 + ["large"] * 1000))
-    assert found["dev_spearman_small"] == pytest.approx(1)
-    assert found["dev_spearman_large"] == pytest.approx(-1)
-    assert found["dev_spearman"] == pytest.approx(0)
-
-
-def test_a_source_with_few_dev_pairs_has_no_say():
-    assert mean_spearman(np.arange(49), np.arange(49), np.asarray(["tiny"] * 49)) == {"dev_spearman": 0.0}
-
-
-def test_precision_can_be_forced():
-    cpu = torch.device("cpu")
-    assert half_precision("bfloat16", cpu)
-    assert not half_precision("float32", cpu)

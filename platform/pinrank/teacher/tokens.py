@@ -6,6 +6,10 @@ from typing import Any
 
 from pinrank.text import TextSettings
 
+LENGTH_STEP = 16
+"""Batches are padded to a multiple of this: oneDNN keeps what it compiled for each shape that it has met, and with a
+shape for every length a training process grows by gigabytes."""
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -63,10 +67,13 @@ class PairTokenizer:
 
 
 def padded(prompts: Sequence[Prompt], pad_id: int, uses_types: bool) -> dict[str, Any]:
-    """Prompts as right-padded int64 tensors: input_ids_NT, attention_mask_NT and, if asked, token_type_ids_NT."""
+    """Prompts as right-padded int64 tensors: input_ids_NT, attention_mask_NT and, if asked, token_type_ids_NT.
+
+    T is the longest prompt's length, rounded up to a multiple of LENGTH_STEP.
+    """
     import torch
 
-    longest = max(len(prompt.token_ids) for prompt in prompts)
+    longest = -(-max(len(prompt.token_ids) for prompt in prompts) // LENGTH_STEP) * LENGTH_STEP
     input_ids_NT = torch.full((len(prompts), longest), pad_id, dtype=torch.long)
     attention_mask_NT = torch.zeros((len(prompts), longest), dtype=torch.long)
     token_type_ids_NT = torch.zeros((len(prompts), longest), dtype=torch.long)

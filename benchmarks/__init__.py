@@ -1,0 +1,1 @@
+"""One file a benchmark; each prints, last, one JSON line of ratios measured in one run."""

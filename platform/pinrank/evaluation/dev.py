@@ -1,0 +1,25 @@
+"""How good an epoch is: the figure by which training chooses what it publishes."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+LEAST_DEV_PAIRS = 50
+"""A source with fewer dev pairs says too little to choose an epoch by."""
+
+
+def mean_spearman(
+    scores_N: NDArray[np.floating], grades_N: NDArray[np.floating], sources_N: NDArray[np.str_]
+) -> dict[str, float]:
+    """Spearman's correlation of score and human grade in each source with enough pairs, and their mean, dev_spearman.
+
+    The mean is over sources, because one with many pairs must not decide alone; it is 0 where no source counts.
+    """
+    found = {}
+    for source in np.unique(sources_N):
+        of_source = sources_N == source
+        if of_source.sum() >= LEAST_DEV_PAIRS and len(np.unique(grades_N[of_source])) > 1:
+            correlation = spearmanr(scores_N[of_source], grades_N[of_source])[0]
+            found[f"dev_spearman_{source}"] = float(np.nan_to_num(correlation))
+    mean = sum(found.values()) / len(found) if found else 0.0
+    return {"dev_spearman": mean, **found}

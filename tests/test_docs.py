@@ -1,0 +1,37 @@
+"""The docs say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pinrank.tables import TABLES, Table
+
+
+def section(page: str, name: str) -> str:
+    """The part of a Markdown page under one second-level heading."""
+    return re.split(r"^## ", page.partition(f"\n## {name}\n")[2], flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_column_is_documented_under_its_table(table: Table, root: Path):
+    documented = set(re.findall(r"`(\w+)`", section((root / "docs/tables.md").read_text(), table.name)))
+    assert set(table.schema.names) <= documented
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_required_columns_are_set_in_bold(table: Table, root: Path):
+    bold = set(re.findall(r"\*\*`(\w+)`\*\*", section((root / "docs/tables.md").read_text(), table.name)))
+    assert bold == set(table.required)
+
+
+def test_links_between_pages_lead_somewhere(root: Path):
+    for page in [root / "README.md", *(root / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(root)} links to {target}"
+
+
+def test_every_pipeline_has_settings_for_both_profiles(root: Path):
+    names = {path.stem for path in (root / "pipelines").glob("*.py")} - {"__init__", "demo"}
+    for profile in ("demo", "full"):
+        assert {path.stem for path in (root / "pipelines/configs" / profile).glob("*.yaml")} == names

@@ -1,0 +1,78 @@
+"""Running jobs one after the other."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pinrank import stages
+from pinrank.errors import PinrankError
+from pinrank.stages import Stage, run_stages
+
+JOB = """
+import json, pathlib, sys
+pathlib.Path("ran.txt").open("a").write(pathlib.Path(__file__).stem + " ")
+print("progress on the way")
+print(json.dumps({"rows_in": 3, "rows_out": 2, "quarantined": 1, "details": {}}))
+"""
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pipelines `one`, `two` and `broken` and a settings file for each."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines/__init__.py").touch()
+    for name in ("one", "two"):
+        (tmp_path / f"pipelines/{name}.py").write_text(JOB)
+        (tmp_path / f"{name}.yaml").write_text("seed: 0")
+    (tmp_path / "pipelines/broken.py").write_text("raise SystemExit(2)")
+    (tmp_path / "broken.yaml").write_text("seed: 0")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*names: str) -> list[bool]:
+    """Run stages by name and say of each whether it was done before."""
+    return [was_done for _, was_done in run_stages([Stage(name, f"{name}.yaml") for name in names], Path("records"))]
+
+
+def test_a_stage_reads_its_summary_off_the_last_line(workshop: Path):
+    ((record, was_done),) = run_stages([Stage("one", "one.yaml")], Path("records"))
+    assert (record.rows_in, record.rows_out, record.quarantined, was_done) == (3, 2, 1, False)
+
+
+def test_a_finished_stage_is_not_run_again(workshop: Path):
+    assert run("one", "two") == [False, False]
+    assert run("one", "two") == [True, True]
+    assert Path("ran.txt").read_text() == "one two "
+
+
+def test_changed_settings_run_the_stage_and_all_after_it_again(workshop: Path):
+    run("one", "two")
+    Path("one.yaml").write_text("seed: 1")
+    assert run("one", "two") == [False, False]
+
+
+def test_changed_settings_leave_the_stages_before_alone(workshop: Path):
+    run("one", "two")
+    Path("two.yaml").write_text("seed: 1")
+    assert run("one", "two") == [True, False]
+
+
+def test_a_failed_stage_stops_the_run_and_is_tried_again_next_time(workshop: Path):
+    with pytest.raises(PinrankError, match="stage broken ended with exit code 2"):
+        run("one", "broken", "two")
+    Path("pipelines/broken.py").write_text(JOB)
+    assert run("one", "broken", "two") == [True, False, False]
+
+
+def test_a_damaged_record_counts_as_not_done(workshop: Path):
+    run("one")
+    Path("records/one.json").write_text(json.dumps({"name": "one"})[:-3])
+    assert run("one") == [False]
+
+
+def test_memory_of_a_process_is_seen():
+    import os
+
+    assert stages.tree_memory_bytes(os.getpid()) > 10 * 2**20
