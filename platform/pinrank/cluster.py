@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the package, so that a local session's workers can import it without an installation."""
 
+QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that wait for each other sleep. By default they spin, and when anything else wants one of the cores (Ray's
+own processes do), a training step waits for a spinning thread's time slice at every parallel region."""
+
 
 class ClusterSettings(BaseModel):
     """What a job takes for itself when it is not inside a running cluster."""
@@ -53,7 +57,7 @@ def start_local(settings: ClusterSettings) -> None:
         num_cpus=settings.num_cpus,
         object_store_memory=settings.object_store_bytes,
         include_dashboard=settings.dashboard,
-        runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+        runtime_env={"env_vars": {"PYTHONPATH": _python_path(), **QUIET_THREADS}},
     )
     log.info("started a local Ray session with %s CPUs", ray.cluster_resources().get("CPU"))
 

@@ -1,0 +1,122 @@
+"""The whole recipe once: from human judgments to a served re-ranking.
+
+    python -m pipelines.demo                                     # make demo
+    python -m pipelines.demo --profile full                      # make full: all judgments, two hours on two cores
+    python -m pipelines.demo --data FOLDER --fresh               # other judgments, nothing reused
+
+Runs every job as its own process, in order, and skips those that are done: killed anywhere, the same command goes
+on. Ends with one live re-ranking over HTTP and RUN/summary.json.
+"""
+
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from rich.console import Console
+
+from pinrank import tables
+from pinrank.errors import PinrankError
+from pinrank.evaluation.report import print_report
+from pinrank.pipeline import JobSettings, parse, versions
+from pinrank.stages import Stage, StageRecord, run_stages
+from serve_apps.rerank.once import Served, serve_once
+
+log = logging.getLogger(__name__)
+
+JOBS = (
+    "build_pin_text",
+    "train_teacher",
+    "sample_impressions",
+    "label_impressions",
+    "train_student",
+    "embed_pins",
+    "evaluate",
+)
+NO_DATA = """
+[bold red]No public judgments at {data}: this run uses a generated world.[/]
+It shows that every part works. Its quality figures prove NOTHING about search relevance.
+For real figures bring your own judgments (docs/bring-your-data.md), or download public ones: the sources, their
+licences and the layout are listed in docs/data.md. Then: make demo DATA=FOLDER
+"""
+
+
+class Demo(JobSettings):
+    """Settings of the whole run."""
+
+    profile: Literal["demo", "full"] = Field("demo", description="which folder of pipelines/configs/ to use")
+    data: str = Field("../shared/data/relevance", description="folder of queries, items and judgements Parquet")
+    fresh: bool = Field(False, description="run every stage again, whatever is done")
+    port: int = Field(8000, ge=1, le=65535, description="loopback port of the served re-ranking")
+
+
+def main(settings: Demo) -> None:
+    """Import or generate, run the jobs, serve once, write the summary."""
+    console = Console(stderr=True)
+    run_folder = Path("runs") / settings.profile
+    records = []
+    for record, was_done in run_stages(stages_of(settings, console), run_folder / "stages", settings.fresh):
+        console.print(describe(record, was_done))
+        records.append(record)
+    metrics = json.loads((run_folder / "evaluation.json").read_text())
+    started = time.monotonic()
+    served = serve_once(run_folder, tables.read(str(run_folder / "tables/judgments"), tables.JUDGMENTS), settings.port)
+    serving = {"name": "serve", "seconds": round(time.monotonic() - started, 1), "rows_in": 1, "rows_out": 1}
+    summary = {
+        "profile": settings.profile,
+        "stages": [*(asdict(record) for record in records), serving | {"quarantined": 0}],
+        "metrics": metrics["metrics"],
+        "rerank": served.as_json(),
+        "versions": versions(),
+    }
+    write_summary(summary, run_folder / "summary.json")
+    show(console, records, metrics, served)
+    console.print(f"[bold]{run_folder / 'summary.json'}[/] holds all of this.")
+    print(json.dumps({"name": "demo", "summary": str(run_folder / "summary.json")}))
+
+
+def stages_of(settings: Demo, console: Console) -> list[Stage]:
+    """The jobs of a run: its first one imports real judgments, or generates a world where there are none."""
+    configs = Path("pipelines/configs") / settings.profile
+    if (Path(settings.data) / "judgements.parquet").exists():
+        first = Stage("import_judgments", str(configs / "import_judgments.yaml"), ("--data", settings.data))
+    else:
+        console.print(NO_DATA.format(data=settings.data))
+        first = Stage("generate_world", str(configs / "generate_world.yaml"))
+    return [first, *(Stage(name, str(configs / f"{name}.yaml")) for name in JOBS)]
+
+
+def describe(record: StageRecord, was_done: bool) -> str:
+    """One line about a stage for the terminal."""
+    verb = "was done" if was_done else "done"
+    return (
+        f"[green]{record.name} {verb}[/]: {record.rows_in:,} rows in, {record.rows_out:,} out, "
+        f"{record.quarantined:,} quarantined, {record.seconds:.0f} s, {record.peak_memory_bytes / 2**30:.1f} GiB"
+    )
+
+
+def write_summary(summary: dict[str, Any], path: Path) -> None:
+    """Write the summary in one rename."""
+    staging = path.with_suffix(".tmp")
+    staging.write_text(json.dumps(summary, indent=2, ensure_ascii=False))
+    staging.replace(path)
+
+
+def show(console: Console, records: list[StageRecord], metrics: dict[str, Any], served: Served) -> None:
+    """The summary as tables for a person."""
+    for record in records:
+        console.print(describe(record, was_done=False))
+    print_report(metrics, console)
+    served.show(console)
+
+
+if __name__ == "__main__":
+    try:
+        main(parse(Demo, sys.argv[1:]))
+    except PinrankError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,69 @@
+"""Embed every pin with the student's pin tower and build the pin store that serving reads.
+
+    python -m pipelines.embed_pins --config pipelines/configs/demo/embed_pins.yaml
+    python -m pipelines.embed_pins --config pipelines/configs/demo/embed_pins.yaml --encoding.concurrency 2
+    ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
+        python -m pipelines.embed_pins --config pipelines/configs/full/embed_pins.yaml
+
+in : pin_text/        pin_id, the seven text fields, fingerprint
+     student/         the folder that train_student wrote
+out: pin_embeddings/  pin_id, vector float16[D], fingerprint, encoder: the record
+     pin_store/       the record as serving reads it, with each pin's side of the MLP and its terms; manifest.json last
+"""
+
+import logging
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from pinrank import lexical, tables
+from pinrank.cluster import ClusterSettings, connect
+from pinrank.embeddings import store
+from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
+from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.student.export import open_student
+from pinrank.text import FIELDS
+
+log = logging.getLogger(__name__)
+
+
+class EmbedPins(JobSettings):
+    """Settings of embed_pins."""
+
+    pin_text: str = Field(description="table pin_text: the fields of the pins")
+    student: Path = Field(description="folder of the trained student, on a disk that every node sees")
+    embeddings: str = Field(description="table pin_embeddings: the record that is written")
+    output: Path = Field(description="folder of the pin store; an older one is replaced")
+    num_shards: int = Field(4, ge=1, description="files that the store is cut into")
+    encoding: EncodingSettings = Field(EncodingSettings(), description="actors and their arithmetic")
+    cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
+
+    @field_validator("student", "output")
+    @classmethod
+    def _is_a_mounted_folder(cls, folder: Path) -> Path:
+        if ":/" in str(folder):
+            raise ValueError("must be a folder on a mounted disk: it is memory-mapped")
+        return folder.absolute()
+
+
+def main(settings: EmbedPins) -> Summary:
+    """Read, embed, record, build the store from the record."""
+    pin_text = tables.read(settings.pin_text, tables.PIN_TEXT).sort_by("pin_id")
+    student = open_student(settings.student)
+    connect(settings.cluster)
+    embeddings = embed(pin_text, str(settings.student), settings.encoding)
+    tables.write(embeddings, settings.embeddings, tables.PIN_EMBEDDINGS)
+    store.build(
+        settings.output,
+        embeddings["pin_id"].to_pylist(),
+        student.pin_rows(vectors_of(embeddings)),
+        lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()),
+        student.version,
+        settings.num_shards,
+    )
+    log.info("built %s for %s", settings.output, student.version)
+    return Summary(rows_in=pin_text.num_rows, rows_out=embeddings.num_rows, details={"student": student.version})
+
+
+if __name__ == "__main__":
+    run(main, EmbedPins)

@@ -1,0 +1,83 @@
+"""Distil the student from the teacher's soft labels, with human grades beside them.
+
+    python -m pipelines.train_student --config pipelines/configs/demo/train_student.yaml
+    python -m pipelines.train_student --config pipelines/configs/demo/train_student.yaml --student.epochs 1
+    ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
+        python -m pipelines.train_student --config pipelines/configs/full/train_student.yaml
+
+in : soft_labels/   query, pin_id, logits float32[5] (L1..L5), teacher, fingerprint
+     pin_text/      pin_id, the seven text fields, fingerprint
+     judgments/     query, pin_id, level, split (train: learnt from; dev: chooses the epoch; test: never read)
+out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.safetensors, card.json;
+                    quarantine/ with the soft labels that could not be used
+"""
+
+import logging
+
+import pyarrow as pa
+from pydantic import Field
+
+from pinrank import parquet, tables
+from pinrank.cluster import ClusterSettings, connect
+from pinrank.faults import refuse_too_many
+from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.student.examples import human_examples, soft_examples
+from pinrank.student.settings import StudentSettings
+from pinrank.student.train import train
+
+log = logging.getLogger(__name__)
+
+
+class TrainStudent(JobSettings):
+    """Settings of train_student."""
+
+    soft_labels: str = Field(description="table soft_labels: the teacher's grades")
+    pin_text: str = Field(description="table pin_text: the fields of the pins")
+    judgments: str = Field(description="table judgments: human grades to mix in and to choose the epoch by")
+    output: str = Field(description="the student's folder; an older one is replaced when training ends well")
+    name: str = Field("student", description="the student's name; its version is NAME@HASH")
+    student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
+    max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
+    max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more labels cannot be used")
+    cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
+
+
+def main(settings: TrainStudent) -> Summary:
+    """Read, join, train, publish."""
+    soft_labels = first_by_key(tables.read(settings.soft_labels, tables.SOFT_LABELS), settings.max_soft_labels)
+    pin_text = tables.read(settings.pin_text, tables.PIN_TEXT)
+    judgments = tables.read(settings.judgments, tables.JUDGMENTS)
+    soft, unusable, faults = soft_examples(soft_labels, pin_text, settings.student.temperature, settings.soft_labels)
+    refuse_too_many(faults, soft_labels.num_rows, settings.max_quarantined_share, settings.soft_labels)
+    learning = [soft]
+    if settings.student.human_weight:
+        learning.append(human_examples(judgments, pin_text, "train", settings.student.human_weight))
+    dev = human_examples(judgments, pin_text, "dev", weight=1.0)
+    log.info("learning from %d soft labels and %d judgments", soft.num_rows, sum(t.num_rows for t in learning[1:]))
+    connect(settings.cluster)
+    lineage = {
+        "teacher": sorted(set(soft_labels["teacher"].to_pylist())),
+        "soft_labels": settings.soft_labels,
+        "num_soft_labels": soft.num_rows,
+        "num_judgments": sum(table.num_rows for table in learning[1:]),
+    }
+    examples = pa.concat_tables(learning)
+    card = train(examples, dev, pin_text, settings.student, settings.name, settings.output, lineage)
+    if unusable.num_rows:
+        parquet.write_folder(unusable, f"{settings.output}/quarantine/soft_labels")
+    return Summary(
+        rows_in=soft_labels.num_rows,
+        rows_out=soft.num_rows,
+        quarantined=unusable.num_rows,
+        details={"student": card.version, "metrics": card.metrics, "judgments": lineage["num_judgments"]},
+    )
+
+
+def first_by_key(soft_labels: pa.Table, most: int | None) -> pa.Table:
+    """The labels with the smallest pair keys, which are hashes: the same sample whatever the order of rows."""
+    ordered = soft_labels.sort_by("pair_key")
+    return ordered if most is None else ordered.slice(0, most)
+
+
+if __name__ == "__main__":
+    run(main, TrainStudent)

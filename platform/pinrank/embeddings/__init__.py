@@ -1,0 +1,1 @@
+"""Pin vectors: computing them and serving them by id."""

@@ -1,0 +1,92 @@
+"""Every pin's vector by the student's pin tower, on Ray Data actors."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray.data
+from pydantic import BaseModel, ConfigDict, Field
+
+from pinrank.precision import Precision
+from pinrank.student.export import open_student
+from pinrank.tables import PIN_EMBEDDINGS
+from pinrank.text import FIELDS
+
+log = logging.getLogger(__name__)
+
+PINS_PER_CALL = 2048
+"""Pins that an actor encodes at once; it orders them by length, so that short texts are not padded to long ones."""
+
+
+class EncodingSettings(BaseModel):
+    """How pins are encoded: how many actors, what each takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: int = Field(1, ge=1, description="actors, each with its own copy of the tower")
+    cpus_per_actor: float = Field(1, gt=0, description="CPUs that Ray sets aside for an actor")
+    threads_per_actor: int = Field(2, ge=1, description="threads of an actor's matrix products on a CPU")
+    gpus_per_actor: float = Field(0, ge=0)
+    precision: Precision = "auto"
+
+
+class PinEncoder:
+    """Rows of pin_text to rows of pin_embeddings: a class for Ray Data's map_batches."""
+
+    def __init__(self, student: str, threads: int, precision: Precision) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.student = open_student(student)
+        self.precision = precision
+
+    def __call__(self, pins: pa.Table) -> pa.Table:
+        texts = self.student.pin_texts(pins.select(list(FIELDS)).to_pylist())
+        vectors_ND = self.student.encode_pins(texts, self.precision).astype(np.float16)
+        flat = pa.array(vectors_ND.ravel(), pa.float16())
+        offsets = pa.array(np.arange(len(vectors_ND) + 1, dtype=np.int32) * self.student.vector_dim)
+        columns = {
+            "pin_id": pins["pin_id"],
+            "vector": pa.ListArray.from_arrays(offsets, flat),
+            "fingerprint": pins["fingerprint"],
+            "encoder": pa.array([self.student.version] * pins.num_rows, pa.string()),
+        }
+        return pa.table(columns, schema=PIN_EMBEDDINGS.schema)
+
+
+def embed(pin_text: pa.Table, student: str, settings: EncodingSettings) -> pa.Table:
+    """The PIN_EMBEDDINGS of rows of pin_text, ordered by pin_id. Needs a Ray session; `student` is its folder."""
+    by_length = pin_text.take(pc.sort_indices(_text_bytes(pin_text)))
+    encoded = ray.data.from_arrow(by_length).map_batches(
+        PinEncoder,
+        fn_constructor_args=(student, settings.threads_per_actor, settings.precision),
+        batch_format="pyarrow",
+        batch_size=PINS_PER_CALL,
+        concurrency=settings.concurrency,
+        num_cpus=settings.cpus_per_actor,
+        num_gpus=settings.gpus_per_actor,
+    )
+    return pa.concat_tables(_counted(encoded, pin_text.num_rows)).sort_by("pin_id")
+
+
+def vectors_of(embeddings: pa.Table) -> np.ndarray:
+    """The vectors of a PIN_EMBEDDINGS table, float16[P, D]."""
+    flat = embeddings["vector"].combine_chunks().flatten()
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float16).reshape(embeddings.num_rows, -1)
+
+
+def _text_bytes(pin_text: pa.Table) -> pa.ChunkedArray:
+    total = pc.binary_length(pin_text[FIELDS[0]])
+    for field in FIELDS[1:]:
+        total = pc.add(total, pc.fill_null(pc.binary_length(pin_text[field]), 0))
+    return total
+
+
+def _counted(encoded: ray.data.Dataset, total: int) -> Iterator[pa.Table]:
+    done = 0
+    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+        done += batch.num_rows
+        log.info("embedded %d of %d pins", done, total)
+        yield batch.select(PIN_EMBEDDINGS.schema.names)

@@ -1,0 +1,98 @@
+"""Grading the same pairs with every system: the two baselines, the teacher and the student."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine
+from pinrank.evaluation.judged import Floats, Graded, from_logits, from_scores
+from pinrank.evaluation.task import Task
+from pinrank.precision import Precision
+from pinrank.student.export import open_student
+from pinrank.student.export import read_card as read_student_card
+from pinrank.teacher.export import read_card
+from pinrank.teacher.score import EngineSettings, grade_pairs
+from pinrank.text import TextSettings, pin_text
+
+log = logging.getLogger(__name__)
+
+NO_DEV = (
+    "accuracy and qwk are null: a score becomes a level by a regression on dev judgments, and there are none. Give a "
+    "run's tables with a dev split (--tables RUN/tables)."
+)
+
+
+class FrozenSettings(BaseModel):
+    """The frozen bi-encoder that serves as a baseline."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str = Field("all-MiniLM-L6-v2", description="a packaged backbone, a folder or a Hugging Face id")
+    text: TextSettings = TextSettings()
+    precision: Precision = Field("auto", description="bfloat16 moved its Spearman by less than 0.002 on any source")
+
+
+@dataclass
+class Systems:
+    """What each system says of the pairs, and what a reader must know about it."""
+
+    graded: dict[str, Graded] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def model_versions(teacher: str | None, student: str | None) -> dict[str, str]:
+    """The versions of the models that are to be measured; ModelError when a folder holds none."""
+    versions = {"teacher": read_card(teacher).version} if teacher else {}
+    return versions | ({"student": read_student_card(student).version} if student else {})
+
+
+def grade_baselines(task: Task, dev: Task | None, frozen: FrozenSettings) -> Systems:
+    """BM25 and the frozen bi-encoder on the task's pairs; dev, where given, teaches them levels."""
+    log.info("baselines: %d pairs, %d dev pairs for their levels", len(task.pairs), len(dev.pairs) if dev else 0)
+    systems = Systems()
+    dev_pairs = dev.pairs if dev else []
+    cosines = frozen_cosine([*task.pairs, *dev_pairs], frozen.backbone, frozen.text, frozen.precision)
+    scores = {
+        "bm25": _bm25(task, dev),
+        "frozen": (cosines[: len(task.pairs)], cosines[len(task.pairs) :]),
+    }
+    for name, (scores_N, dev_scores) in scores.items():
+        systems.graded[name] = _with_levels(task, scores_N, dev, dev_scores)
+        if dev is None:
+            systems.notes[name] = NO_DEV
+    return systems
+
+
+def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Systems) -> None:
+    """Add the teacher; ModelError when the folder holds none."""
+    log.info("teacher: %d pairs", len(task.pairs))
+    text = read_card(folder).text
+    texts = [(query, pin_text(pin, text)) for query, pin in task.pairs]
+    place = {pair: row for row, pair in enumerate(dict.fromkeys(texts))}
+    logits_UL = grade_pairs(folder, list(place), engine)
+    systems.graded["teacher"] = from_logits(logits_UL[[place[pair] for pair in texts]])
+
+
+def grade_student(task: Task, folder: str, systems: Systems) -> None:
+    """Add the student; ModelError when the folder holds none."""
+    log.info("student: %d pairs", len(task.pairs))
+    systems.graded["student"] = from_logits(open_student(folder).grade(task.pairs))
+
+
+def _bm25(task: Task, dev: Task | None) -> tuple[Floats, Floats]:
+    collections = fit_collections(task.catalogue, task.pin_sources)
+    scores_N = bm25(task.pairs, collections)
+    if dev is None:
+        return scores_N, np.zeros(0)
+    if dev.catalogue is not task.catalogue or not dev.pin_sources <= task.pin_sources:
+        collections = fit_collections(dev.catalogue, dev.pin_sources)
+    return scores_N, bm25(dev.pairs, collections)
+
+
+def _with_levels(task: Task, scores_N: Floats, dev: Task | None, dev_scores: Floats) -> Graded:
+    if dev is None:
+        return from_scores(scores_N, None)
+    cuts = fit_levels(dev_scores, dev.judged.levels_N, dev.judged.sources_N)
+    return from_scores(scores_N, cuts.levels(scores_N, task.judged.sources_N))

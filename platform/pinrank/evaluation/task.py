@@ -1,0 +1,109 @@
+"""What is evaluated: judged pairs with their pins, from a run's tables or from a folder of public judgments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pinrank.datasets import relevance
+from pinrank.engagement import EngagementSettings
+from pinrank.engagement import pin_text as build_pin_text
+from pinrank.errors import JudgmentError
+from pinrank.evaluation.baselines import Pair, Pin
+from pinrank.evaluation.judged import Judged, judged
+from pinrank.parquet import exists
+from pinrank.sampling import hashes, rank_within
+from pinrank.text import normalise_query
+
+PUBLIC_FILE = "judgements.parquet"
+"""A folder that holds it is one of public judgments; any other is taken for a judgments table."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Judged pairs: the judgments, and the same rows as (query, row of pin_text); the catalogue has all pins."""
+
+    judgments: pa.Table
+    pairs: list[Pair]
+    catalogue: list[Pin]
+    quarantined: Mapping[str, pa.Table] = field(default_factory=dict)  # file → its unusable rows, with reasons
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The human side, as columns."""
+        return judged(self.judgments)
+
+    @cached_property
+    def pin_sources(self) -> set[str]:
+        """The sources that the judged pins come from."""
+        return {pin["source"] or "" for _, pin in self.pairs}
+
+
+def is_public_form(folder: str) -> bool:
+    """Whether a folder holds queries, items and judgements in the public form, rather than a judgments table."""
+    return exists(f"{folder.rstrip('/')}/{PUBLIC_FILE}")
+
+
+def from_tables(judgments: pa.Table, catalogue: list[Pin], split: str) -> Task:
+    """The judgments of one split of a run, with that run's pins (rows of pin_text).
+
+    Raises JudgmentError when the split is empty or a judged pin has no row in pin_text.
+    """
+    chosen = judgments.filter(pc.equal(judgments.column("split"), split))
+    if not chosen.num_rows:
+        found = ", ".join(sorted(set(judgments.column("split").to_pylist()))) or "no rows at all"
+        raise JudgmentError(f"judgments: no row has split '{split}' (found: {found}). Keep some queries for {split}.")
+    return _task(chosen, catalogue)
+
+
+def from_public_form(folder: str, level_map: Mapping[str, int] | None, max_quarantined_share: float) -> Task:
+    """All judgments of a folder in the public form, whatever their split; its pins are the catalogue.
+
+    Raises TableError (JudgmentError) when a file is missing, damaged or breaks a rule in too many rows.
+    """
+    if exists(folder) and not is_public_form(folder):
+        raise JudgmentError(
+            f"{folder}: holds no {PUBLIC_FILE}, so it is not in the public form. Point --judgments at a folder with "
+            "queries, items and judgements .parquet; for a judgments table add --tables, whose pins it is about."
+        )
+    found = relevance.read(
+        folder,
+        level_map=level_map,
+        split_of_all="test",
+        with_impressions=False,
+        max_quarantined_share=max_quarantined_share,
+    )
+    if not found.judgments.num_rows:
+        raise JudgmentError(f"{folder}: holds no judgments that can be scored. Check that its ids match.")
+    pin_text = build_pin_text(found.pins, None, (), EngagementSettings())
+    return _task(found.judgments, pin_text.to_pylist(), found.quarantined)
+
+
+def capped(task: Task, max_per_source: int) -> Task:
+    """At most so many pairs of each source: those with the smallest hash of their id, whatever the order of rows."""
+    _, sources = np.unique(task.judged.sources_N, return_inverse=True)
+    order = hashes(task.judgments.column("judgment_id").to_pylist(), 0)
+    rows = np.flatnonzero(rank_within(sources, order) < max_per_source)
+    return Task(task.judgments.take(rows), [task.pairs[row] for row in rows], task.catalogue)
+
+
+def num_with_query_among(task: Task, queries: Sequence[str]) -> int:
+    """How many pairs have a query whose text, whatever its spelling, is one of these."""
+    known = {normalise_query(query) for query in queries}
+    return sum(normalise_query(query) in known for query, _ in task.pairs)
+
+
+def _task(judgments: pa.Table, catalogue: list[Pin], quarantined: Mapping[str, pa.Table] | None = None) -> Task:
+    pins = {pin["pin_id"]: pin for pin in catalogue}
+    pin_ids = judgments.column("pin_id").to_pylist()
+    if unknown := sorted({pin_id for pin_id in pin_ids if pin_id not in pins}):
+        raise JudgmentError(
+            f"judgments: {len(unknown)} judged pins have no row in pin_text (e.g. {', '.join(unknown[:3])}). Run "
+            "python -m pipelines.build_pin_text on the same pins."
+        )
+    queries = judgments.column("query").to_pylist()
+    pairs = [(query, pins[pin_id]) for query, pin_id in zip(queries, pin_ids, strict=True)]
+    return Task(judgments, pairs, catalogue, quarantined or {})

@@ -1,0 +1,1 @@
+"""Grading sampled impressions with the teacher, one committed shard at a time."""

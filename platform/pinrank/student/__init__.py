@@ -1,0 +1,1 @@
+"""The student: two towers, lexical features and a small MLP, distilled from the teacher."""

@@ -1,0 +1,133 @@
+"""Examples to padded batches: tokenised and featurised once by Ray Data, collated in the training worker.
+
+Letters: N pairs, U distinct texts, T tokens, F features, L = 5 levels.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+import xxhash
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from pinrank import lexical
+from pinrank.backbones import resolve
+from pinrank.lexical import LexicalStats
+from pinrank.student.encoder import tokenise
+from pinrank.student.export import max_pin_tokens
+from pinrank.student.features import FeatureSpec, raw_features
+from pinrank.text import FIELDS, TextSettings, pin_text
+
+WINDOW_BATCHES = 16
+"""Batches that are read together and cut by length, so that a batch pads little."""
+
+KEPT = ("target", "temperature", "weight", "grade", "source")
+
+
+class Prepare:
+    """EXAMPLES to token ids and normalised features: a class for Ray Data's map_batches."""
+
+    def __init__(self, backbone: str, text: TextSettings, stats: LexicalStats, spec: FeatureSpec) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(resolve(backbone))
+        self.text = text
+        self.stats = stats
+        self.spec = spec
+
+    def __call__(self, examples: pa.Table) -> pa.Table:
+        queries = examples["query"].to_pylist()
+        rows = examples.select(list(FIELDS)).to_pylist()
+        texts = [pin_text(row, self.text) for row in rows]
+        features_NF = self.spec.normalise(example_features(queries, rows, self.stats))
+        columns = {
+            "query_ids": _lists(tokenise(self.tokenizer, queries, self.text.max_query_tokens)),
+            "query_key": _keys(queries),
+            "pin_ids": _lists(tokenise(self.tokenizer, texts, max_pin_tokens(self.text))),
+            "pin_key": _keys(texts),
+            "features": pa.FixedSizeListArray.from_arrays(pa.array(features_NF.ravel()), features_NF.shape[1]),
+        }
+        return pa.table(columns | {name: examples[name] for name in KEPT})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs ready for Student.forward and the loss; queries and pins hold each distinct text once, as (ids, mask)."""
+
+    queries: tuple[Tensor, Tensor]
+    pins: tuple[Tensor, Tensor]
+    query_of_pair: Tensor
+    pin_of_pair: Tensor
+    features_NF: Tensor
+    target_NL: Tensor
+    temperature_N: Tensor
+    weight_N: Tensor
+
+    def __len__(self) -> int:
+        return len(self.weight_N)
+
+    def inputs(self, device: torch.device) -> tuple[Any, ...]:
+        """The arguments of Student.forward on a device."""
+        queries, pins = ((ids.to(device), mask.to(device)) for ids, mask in (self.queries, self.pins))
+        rest = (self.query_of_pair, self.pin_of_pair, self.features_NF)
+        return (queries, pins, *(tensor.to(device) for tensor in rest))
+
+
+def example_features(queries: list[str], rows: list[dict[str, str]], stats: LexicalStats) -> NDArray[np.float32]:
+    """Raw features of pairs given as texts, float32[N, F]."""
+    return raw_features([lexical.query_terms(query) for query in queries], lexical.field_terms(rows), stats)
+
+
+def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Iterator[pa.Table]:
+    """Cut windows of many rows into batches of pins of like length, in random order."""
+    generator = np.random.default_rng(seed)
+    for window in windows:
+        lengths = np.diff(window["pin_ids"].combine_chunks().offsets.to_numpy())
+        order = np.argsort(lengths + generator.random(len(lengths)))  # ties at random
+        starts = np.arange(0, len(order), batch_size)
+        for start in generator.permutation(starts):
+            yield window.take(pa.array(order[start : start + batch_size]))
+
+
+def collate(rows: pa.Table, pad_id: int) -> Batch:
+    """Prepared rows as one padded batch."""
+    queries, query_of_pair = _distinct(rows, "query", pad_id)
+    pins, pin_of_pair = _distinct(rows, "pin", pad_id)
+    return Batch(
+        queries=queries,
+        pins=pins,
+        query_of_pair=query_of_pair,
+        pin_of_pair=pin_of_pair,
+        features_NF=torch.from_numpy(_matrix(rows, "features")),
+        target_NL=torch.from_numpy(_matrix(rows, "target")),
+        temperature_N=torch.from_numpy(rows["temperature"].to_numpy().copy()),
+        weight_N=torch.from_numpy(rows["weight"].to_numpy().copy()),
+    )
+
+
+def _distinct(rows: pa.Table, side: str, pad_id: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """The distinct texts of a side, padded, and which of them each pair has."""
+    keys_N = rows[f"{side}_key"].to_numpy()
+    _, first_U, which_N = np.unique(keys_N, return_index=True, return_inverse=True)
+    lists = rows[f"{side}_ids"].combine_chunks().take(pa.array(first_U))
+    lengths_U = np.diff(lists.offsets.to_numpy())
+    mask_UT = np.arange(lengths_U.max()) < lengths_U[:, None]
+    ids_UT = np.full(mask_UT.shape, pad_id, dtype=np.int64)
+    ids_UT[mask_UT] = lists.flatten().to_numpy()
+    return (torch.from_numpy(ids_UT), torch.from_numpy(mask_UT.astype(np.int64))), torch.from_numpy(which_N)
+
+
+def _matrix(rows: pa.Table, name: str) -> NDArray[np.float32]:
+    flat = rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.array(flat, dtype=np.float32).reshape(rows.num_rows, -1)
+
+
+def _lists(token_ids: list[list[int]]) -> pa.Array:
+    return pa.array(token_ids, pa.list_(pa.int32()))
+
+
+def _keys(texts: list[str]) -> pa.Array:
+    return pa.array([xxhash.xxh3_64_intdigest(text.encode()) for text in texts], pa.uint64())

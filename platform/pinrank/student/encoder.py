@@ -1,0 +1,66 @@
+"""Texts to vectors with the student's tower, outside training.
+
+Letters: N texts, T tokens, D vector.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from pinrank import precision as arithmetic
+from pinrank.precision import Precision
+from pinrank.student.model import Tower
+from pinrank.teacher.model import open_backbone
+
+BATCH_SIZE = 64
+"""Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
+
+
+class TextEncoder:
+    """A tower with its tokenizer, in evaluation mode on one device."""
+
+    def __init__(self, tower: Tower, tokenizer: Any, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.tower = tower.eval().to(self.device)
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "TextEncoder":
+        """Load a tower from a Hugging Face folder; ModelError when it cannot be."""
+        return cls(Tower(open_backbone(str(folder))), AutoTokenizer.from_pretrained(str(folder)))
+
+    def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
+        """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""
+        vectors_ND = np.zeros((len(texts), self.tower.vector_dim), dtype=np.float32)
+        token_ids = tokenise(self.tokenizer, texts, max_tokens)
+        order = sorted(range(len(texts)), key=lambda place: len(token_ids[place]))
+        for start in range(0, len(order), BATCH_SIZE):
+            places = order[start : start + BATCH_SIZE]
+            ids_NT, mask_NT = padded([token_ids[place] for place in places], self.tokenizer.pad_token_id or 0)
+            with torch.inference_mode(), arithmetic.autocast(precision, self.device):
+                found_ND = self.tower(ids_NT.to(self.device), mask_NT.to(self.device))
+            vectors_ND[places] = found_ND.float().cpu().numpy()
+        return vectors_ND
+
+
+def tokenise(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+    """Token ids of each text, special tokens included, at most max_tokens."""
+    if not texts:
+        return []
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_tokens, return_attention_mask=False)
+    return list(encoded["input_ids"])
+
+
+def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Sequences of unequal length as ids_NT and mask_NT, int64, padded on the right to the longest."""
+    lengths = np.asarray([len(ids) for ids in token_ids])
+    mask_NT = np.arange(lengths.max(initial=1)) < lengths[:, None]
+    ids_NT = np.full(mask_NT.shape, pad_id, dtype=np.int64)
+    ids_NT[mask_NT] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
+    return torch.from_numpy(ids_NT), torch.from_numpy(mask_NT.astype(np.int64))

@@ -1,0 +1,124 @@
+"""From soft labels, judgments and pin text to what the student trains on."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pinrank.errors import JudgmentError, TableError
+from pinrank.faults import Fault, fault, split
+from pinrank.levels import NUM_LEVELS, probabilities
+from pinrank.text import FIELDS
+
+EXAMPLES = pa.schema(
+    [
+        ("query", pa.string()),
+        *((field, pa.string()) for field in FIELDS),
+        ("source", pa.string()),
+        ("target", pa.list_(pa.float32(), NUM_LEVELS)),  # P(level 1..5) that the student should give
+        ("temperature", pa.float32()),  # at which target was made and the student's logits are read
+        ("weight", pa.float32()),  # of the row in the loss
+        ("grade", pa.float32()),  # a human's relevance in 0..1; null in rows of the teacher
+    ]
+)
+"""A pair with its pin's text and the distribution to learn."""
+
+HUMAN_CERTAINTY = 0.9
+"""Target of a human's level; the rest goes to its neighbours, as raters disagree by one level more than by four."""
+
+
+def soft_examples(
+    soft_labels: pa.Table, pin_text: pa.Table, temperature: float, where: str
+) -> tuple[pa.Table, pa.Table, list[Fault]]:
+    """The teacher's grades as EXAMPLES, a record of the labels that cannot be used, and their faults.
+
+    A label is set aside when its pin has no text, when the text has changed since the teacher read it, or when a logit
+    is not finite. Raises TableError when none is left.
+    """
+    place, known = _places(soft_labels["pin_id"], pin_text)
+    fingerprints = np.asarray(pin_text["fingerprint"].to_pylist(), dtype=object)
+    changed = known & (fingerprints[place] != np.asarray(soft_labels["fingerprint"].to_pylist(), dtype=object))
+    broken = ~np.isfinite(_logits(soft_labels)).all(axis=1)
+    found = [
+        *fault("pin_id", "names a pin without a row in pin_text", "Run build_pin_text on the same pins.", ~known),
+        *fault("fingerprint", "differs from the pin's text of today", "Run label_impressions again.", changed),
+        *fault("logits", "has a value that is not finite", "Run label_impressions again.", broken),
+    ]
+    kept, record = split(soft_labels, found, where)
+    if not kept.num_rows:
+        raise TableError(f"{where}: no usable soft label. {' '.join(map(str, found)) or 'Run label_impressions.'}")
+    left = np.ones(soft_labels.num_rows, dtype=bool)
+    left[[row for each in found for row in each.rows]] = False
+    targets_NL = probabilities(_logits(kept), temperature)
+    return _examples(kept, pin_text, place[left], targets_NL, temperature, weight=1.0), record, found
+
+
+def human_examples(judgments: pa.Table, pin_text: pa.Table, split: str, weight: float) -> pa.Table:
+    """The judgments of one split as EXAMPLES; JudgmentError when a judged pin has no text.
+
+    The target puts HUMAN_CERTAINTY on the human's level and the rest on its neighbours.
+    """
+    rows = judgments.filter(pc.equal(judgments["split"], split))
+    place, known = _places(rows["pin_id"], pin_text)
+    if not known.all():
+        missing = rows["pin_id"].filter(pa.array(~known)).unique().to_pylist()
+        raise JudgmentError(
+            f"judgments: {len(missing)} judged pins have no row in pin_text (e.g. {', '.join(missing[:3])}). Run "
+            "python -m pipelines.build_pin_text on the same pins."
+        )
+    levels_N = rows["level"].to_numpy().astype(np.int64)
+    return _examples(rows, pin_text, place, human_targets(levels_N), temperature=1.0, weight=weight)
+
+
+def human_targets(levels_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A distribution for each human level, float64[N, 5]."""
+    smoothing_LL = np.eye(NUM_LEVELS) * HUMAN_CERTAINTY
+    for level in range(NUM_LEVELS):
+        beside = [other for other in (level - 1, level + 1) if 0 <= other < NUM_LEVELS]
+        smoothing_LL[level, beside] = (1 - HUMAN_CERTAINTY) / len(beside)
+    return np.asarray(smoothing_LL[levels_N - 1])
+
+
+def shuffled(examples: pa.Table, seed: int) -> pa.Table:
+    """The rows in an order that depends on the seed alone."""
+    return examples.take(pa.array(np.random.default_rng(seed).permutation(examples.num_rows)))
+
+
+def _places(pin_ids: pa.ChunkedArray, pin_text: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The row of each pin in pin_text, and whether it has one."""
+    found = pc.index_in(pin_ids, value_set=pin_text["pin_id"].combine_chunks())
+    known = np.asarray(pc.is_valid(found).to_numpy(), dtype=bool)
+    return pc.fill_null(found, 0).to_numpy().astype(np.int64), known
+
+
+def _logits(soft_labels: pa.Table) -> NDArray[np.float32]:
+    flat = soft_labels["logits"].combine_chunks().flatten()
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, NUM_LEVELS)
+
+
+def _examples(
+    rows: pa.Table,
+    pin_text: pa.Table,
+    place: NDArray[np.int64],
+    targets_NL: NDArray[np.float64],
+    temperature: float,
+    weight: float,
+) -> pa.Table:
+    texts = pin_text.select(list(FIELDS)).take(pa.array(place))
+    grades = _grades(rows) if "level" in rows.schema.names else pa.nulls(rows.num_rows, pa.float32())
+    columns = {
+        "query": rows["query"],
+        **{field: texts[field] for field in FIELDS},
+        "source": rows["source"],
+        "target": pa.FixedSizeListArray.from_arrays(pa.array(targets_NL.ravel(), pa.float32()), NUM_LEVELS),
+        "temperature": pa.array(np.full(rows.num_rows, temperature), pa.float32()),
+        "weight": pa.array(np.full(rows.num_rows, weight), pa.float32()),
+        "grade": grades,
+    }
+    return pa.table(columns, schema=EXAMPLES)
+
+
+def _grades(judgments: pa.Table) -> pa.ChunkedArray:
+    """The human's relevance where it is known, else the level on 0..1."""
+    by_level = pc.divide(pc.subtract(judgments["level"].cast(pa.float32()), 1.0), float(NUM_LEVELS - 1))
+    return pc.coalesce(judgments["relevance"].cast(pa.float32()), by_level.cast(pa.float32()))

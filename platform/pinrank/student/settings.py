@@ -1,0 +1,36 @@
+"""What the student is made of and how it is trained."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pinrank.precision import Precision
+from pinrank.student.model import RankerSettings
+from pinrank.text import TextSettings
+
+
+class StudentSettings(BaseModel):
+    """What the student is made of and how it is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str = Field("all-MiniLM-L6-v2", description="of both towers: packaged name, local folder or model id")
+    text: TextSettings = Field(
+        TextSettings(max_query_tokens=32, max_tokens=96),
+        description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",
+    )
+    ranker: RankerSettings = RankerSettings()
+    epochs: int = Field(2, ge=1)
+    batch_size: int = Field(64, ge=1, description="pairs a worker sees in one step")
+    encoder_learning_rate: float = Field(5e-5, gt=0)
+    ranker_learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
+    largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    temperature: float = Field(1.0, gt=0, description="of teacher and student in the soft cross-entropy")
+    human_weight: float = Field(0.5, ge=0, description="weight of a human row beside a teacher's 1; 0 leaves them out")
+    precision: Precision = "auto"
+    num_workers: int = Field(1, ge=1, description="Ray Train workers; gradients are averaged over them")
+    cpus_per_worker: int = Field(1, ge=1, description="CPUs that Ray sets aside for a worker")
+    threads_per_worker: int = Field(2, ge=1, description="threads of a worker's matrix products on a CPU")
+    use_gpu: bool = False
+    retries: int = Field(0, ge=0, description="restarts after a lost worker, each from the last epoch's weights")
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""Re-rank live searches with the student."""

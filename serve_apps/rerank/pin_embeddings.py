@@ -1,0 +1,29 @@
+"""Look pins up in the store that embed_pins wrote."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pinrank.embeddings.store import PinStore
+from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.settings import RerankSettings
+
+
+class PinEmbeddings:
+    """Deployment: the pin store, memory-mapped, so that the replicas of a node share its pages."""
+
+    def __init__(self, settings: RerankSettings) -> None:
+        self.store = PinStore.open(settings.pin_store)
+
+    async def lookup(self, pin_ids: Sequence[str]) -> Candidates:
+        """The pins in the order asked; where no pin has the id, found is False and the row zero."""
+        return await asyncio.to_thread(lookup, self.store, pin_ids)
+
+    async def version(self) -> str:
+        """The student whose rows lie here."""
+        return self.store.student_version
+
+
+def lookup(store: PinStore, pin_ids: Sequence[str]) -> Candidates:
+    """Rows, terms and found flags of N pins, from one store."""
+    rows = store.gather(pin_ids)
+    return Candidates(rows_NR=rows.rows_NR, terms=store.terms(pin_ids), found_N=rows.found_N)

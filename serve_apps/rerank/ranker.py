@@ -1,0 +1,37 @@
+"""From a query's vector and candidates to the probabilities of the five levels.
+
+D vector, N documents, L = 5 levels.
+"""
+
+import asyncio
+
+import numpy as np
+from numpy.typing import NDArray
+from pinrank.student.export import StudentBundle, open_student
+
+from pinrank.levels import probabilities
+from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.settings import RerankSettings
+
+
+class Ranker:
+    """Deployment: lexical features and the student's MLP in numpy."""
+
+    def __init__(self, settings: RerankSettings) -> None:
+        self.bundle = open_student(settings.student)
+
+    async def grade(self, query: str, query_D: NDArray[np.float32], *groups: Candidates) -> list[NDArray[np.float64]]:
+        """probabilities_NL of each group of candidates."""
+        return await asyncio.to_thread(lambda: [grade(self.bundle, query, query_D, group) for group in groups])
+
+    async def version(self) -> str:
+        """The student that grades here."""
+        return self.bundle.version
+
+
+def grade(
+    bundle: StudentBundle, query: str, query_D: NDArray[np.float32], candidates: Candidates
+) -> NDArray[np.float64]:
+    """probabilities_NL of the candidates; the line of a pin that was not found means nothing."""
+    features_NF = bundle.features(query, candidates.terms)
+    return probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF))

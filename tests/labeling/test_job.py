@@ -1,0 +1,210 @@
+"""The labelling job on a real Ray session: what it writes, what it sets aside, and that a kill changes no byte."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from pinrank import tables
+from pinrank.errors import CommitError, ModelError, TableError
+from pinrank.labeling.commit import read_manifest
+from pinrank.labeling.job import WorkerSettings, not_finite
+from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
+from pipelines.label_impressions import LabelImpressions, main
+from tests.labeling.rows import pin_texts, sampled
+
+pytestmark = pytest.mark.ray
+
+KILL_DEADLINE_S = 300
+"""For a session of its own to start and commit a few shards, on a machine that is busy with other things."""
+
+TITLES = {f"p{number}": f"{colour} {thing}" for number, (colour, thing) in enumerate(
+    (colour, thing) for colour in ("red", "blue", "green", "old", "new") for thing in ("boots", "cake", "house", "boat")
+)}  # fmt: skip
+QUERIES = [f"{word} {number}" for number in range(6) for word in ("red", "boat")]
+ALL_PAIRS = [(query, pin_id) for query in QUERIES for pin_id in TITLES]
+
+
+@pytest.fixture
+def tables_dir(tmp_path: Path) -> Path:
+    """240 pairs of 12 queries and 20 pins."""
+    tables.write(sampled(*ALL_PAIRS), str(tmp_path / "sampled_pairs"), tables.SAMPLED_PAIRS)
+    tables.write(pin_texts(**TITLES), str(tmp_path / "pin_text"), tables.PIN_TEXT)
+    return tmp_path
+
+
+def settings_of(tables_dir: Path, teacher: Path, output: str = "soft_labels", **changed: object) -> LabelImpressions:
+    given: dict[str, object] = {
+        "tables": str(tables_dir),
+        "teacher": teacher,
+        "output": tables_dir / output,
+        "engine": {"name": "transformers"},
+        "rows_per_shard": 8,
+    }
+    return LabelImpressions(**given | changed)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder but its lock, which names the last process."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_every_pair_is_graded_as_the_engine_grades_it(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    summary = main(settings_of(tables_dir, tiny_teacher_dir))
+    assert (summary.rows_in, summary.rows_out, summary.quarantined) == (240, 240, 0)
+    labels = tables.read(str(tables_dir / "soft_labels"), tables.SOFT_LABELS).to_pylist()
+    assert {(row["query"], row["pin_id"]) for row in labels} == set(ALL_PAIRS)
+    pairs = [(row["query"], TITLES[row["pin_id"]]) for row in labels]
+    expected_NL = grade_pairs(str(tiny_teacher_dir), pairs, EngineSettings(name="transformers"))
+    assert largest_difference(np.array([row["logits"] for row in labels], np.float32), expected_NL) < 1e-5
+    assert {row["teacher"] for row in labels} == {read_manifest(tables_dir / "soft_labels").teacher}
+    assert all(row["num_tokens"] > 4 for row in labels)
+
+
+def test_a_finished_job_returns_without_grading_again(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    settings = settings_of(tables_dir, tiny_teacher_dir)
+    main(settings)
+    before = contents(settings.output)
+    started = time.monotonic()
+    assert main(settings).details["resumed_shards"] == 30
+    assert time.monotonic() - started < 5
+    assert contents(settings.output) == before
+
+
+def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Path, tiny_teacher_dir: Path) -> None:
+    whole = settings_of(tables_dir, tiny_teacher_dir, "uninterrupted", rows_per_shard=2)
+    main(whole)
+    killed = settings_of(tables_dir, tiny_teacher_dir, "killed", rows_per_shard=2)
+    kill_after(killed, shards=3)
+    left = list(killed.output.glob("shard-*.parquet"))
+    assert 3 <= len(left) < 120
+    assert not (killed.output / "manifest.json").exists()
+    assert main(killed).details["resumed_shards"] == len(left)
+    assert contents(killed.output) == contents(whole.output)
+
+
+def kill_after(settings: LabelImpressions, shards: int) -> None:
+    """Start the job as a process of its own and SIGKILL it, with all its children, once it has committed shards."""
+    options = [
+        *("--tables", settings.tables, "--teacher", str(settings.teacher)),
+        *("--output", str(settings.output), "--engine.name", settings.engine.name),
+        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2"),
+    ]
+    command = [sys.executable, "-m", "pipelines.label_impressions", *options]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, env=without_cluster()) as job:
+        deadline = time.monotonic() + KILL_DEADLINE_S
+        while len(list(settings.output.glob("shard-*.parquet"))) < shards:
+            assert job.poll() is None and time.monotonic() < deadline, job.stderr.read().decode()  # type: ignore[union-attr]
+            time.sleep(0.002)
+        family = psutil.Process(job.pid).children(recursive=True)
+        os.killpg(job.pid, signal.SIGKILL)
+        for process in family:
+            if process.is_running():
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+
+def without_cluster() -> dict[str, str]:
+    """This environment for a job that starts a session of its own."""
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+
+
+def test_pairs_without_a_pin_text_are_set_aside_with_their_reason(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    pairs = sampled(("red", "p1"), ("red", "gone"), ("red", "p2"), ("blue", "p1"))
+    tables.write(pairs, str(tables_dir / "sampled_pairs"), tables.SAMPLED_PAIRS)
+    settings = settings_of(tables_dir, tiny_teacher_dir, max_quarantined_share=0.25)
+    summary = main(settings)
+    assert (summary.rows_in, summary.rows_out, summary.quarantined) == (4, 3, 1)
+    aside = tables.open_dataset(str(settings.output / "quarantine" / "sampled_pairs"), "quarantine").to_table()
+    assert aside.column("reason").to_pylist() == ["'pin_id' has no row in pin_text"]
+    assert aside.column("row").to_pylist() == [1]
+    assert tables.read(str(settings.output), tables.SOFT_LABELS).num_rows == 3
+
+
+def test_too_many_pairs_without_a_pin_text_fail_the_job(tables_dir: Path, tiny_teacher_dir: Path) -> None:
+    tables.write(pin_texts(p1="red boots"), str(tables_dir / "pin_text"), tables.PIN_TEXT)
+    with pytest.raises(
+        TableError, match=r"228 of 240 rows .* more than the allowed share 0.01.*'pin_id' has no row in"
+    ):
+        main(settings_of(tables_dir, tiny_teacher_dir))
+
+
+def test_no_pairs_at_all_fail_the_job(tables_dir: Path, tiny_teacher_dir: Path) -> None:
+    tables.write(sampled(), str(tables_dir / "sampled_pairs"), tables.SAMPLED_PAIRS)
+    with pytest.raises(TableError, match="holds no pairs"):
+        main(settings_of(tables_dir, tiny_teacher_dir))
+
+
+def test_another_setting_on_the_same_output_is_refused(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    main(settings_of(tables_dir, tiny_teacher_dir))
+    with pytest.raises(CommitError, match="rows_per_shard 8 → 16"):
+        main(settings_of(tables_dir, tiny_teacher_dir, rows_per_shard=16))
+
+
+def test_a_stages_own_error_arrives_as_it_is(ray_session: None, tables_dir: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "teacher"
+    broken.mkdir()
+    with pytest.raises(ModelError, match=r"no card\.json"):
+        main(settings_of(tables_dir, broken))
+
+
+def test_a_teacher_that_lost_its_head_ends_the_job_with_its_name(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    beheaded = tmp_path / "teacher"
+    shutil.copytree(tiny_teacher_dir, beheaded)
+    (beheaded / "2_Dense" / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="a layer of the teacher's head is missing"):
+        main(settings_of(tables_dir, beheaded))
+    assert not (tables_dir / "soft_labels" / ".work.parquet").exists()
+
+
+@pytest.mark.slow
+def test_vllm_in_an_actor_grades_as_transformers_does(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    settings = settings_of(tables_dir, tiny_teacher_dir, engine={"name": "vllm", "kv_cache_bytes": 2**26})
+    assert main(settings).rows_out == 240
+    labels = tables.read(str(settings.output), tables.SOFT_LABELS).to_pylist()
+    pairs = [(row["query"], TITLES[row["pin_id"]]) for row in labels]
+    expected_NL = grade_pairs(str(tiny_teacher_dir), pairs, EngineSettings(name="transformers"))
+    assert largest_difference(np.array([row["logits"] for row in labels], np.float32), expected_NL) < 1e-4
+
+
+def test_logits_that_are_not_finite_are_found() -> None:
+    logits_NL = np.zeros((3, 5), np.float32)
+    logits_NL[1, 4] = np.nan
+    logits_NL[2, 0] = -np.inf
+    assert [fault.rows.tolist() for fault in not_finite(logits_NL)] == [[1, 2]]
+    assert not_finite(logits_NL[:1]) == []
+
+
+@pytest.mark.parametrize("concurrency", [(0, 1), (3, 2)])
+def test_a_pool_that_cannot_grow_is_refused(concurrency: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="least, most"):
+        WorkerSettings(concurrency=concurrency)
+
+
+def test_an_output_without_rename_is_refused() -> None:
+    with pytest.raises(ValueError, match="mounted disk"):
+        LabelImpressions(output=Path("s3://bucket/soft_labels"))

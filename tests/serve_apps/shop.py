@@ -1,0 +1,83 @@
+"""A tiny student with random weights and a small pin store, through the code that writes the real ones."""
+
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from pinrank import lexical
+from pinrank.embeddings import store
+from pinrank.student import features
+from pinrank.student.export import open_student, save_student
+from pinrank.student.model import Ranker, RankerSettings, Student, Tower
+from pinrank.teacher.model import open_backbone
+from pinrank.text import TextSettings
+
+NUM_PINS = 240
+COLOURS = ("red", "blue", "green", "black", "golden", "striped")
+THINGS = ("shoes", "kitchen", "birthday cake", "garden shed", "wool sweater", "bicycle", "寿司", "house plant")
+PLACES = ("in the rain", "for small rooms", "on a wooden table", "by the sea", "from the seventies")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A student's folder with a pin store that belongs to it, and the pins that the store holds."""
+
+    student: Path
+    pin_store: Path
+    pins: Mapping[str, Mapping[str, str]]
+
+
+def some_pins(num_pins: int = NUM_PINS) -> dict[str, dict[str, str]]:
+    """pin_id to text fields, from a seed."""
+    rng = random.Random(0)
+    pins = {}
+    for number in range(num_pins):
+        title = f"{rng.choice(COLOURS)} {rng.choice(THINGS)} {number}"
+        description = f"{title} {rng.choice(PLACES)}, {rng.choice(COLOURS)}" if number % 3 else ""
+        pins[f"pin-{number}"] = {"title": title, "description": description}
+    return pins
+
+
+def make_shop(folder: Path, backbone: Path) -> Shop:
+    """Write a student with random weights and the store of some pins, as train_student and embed_pins do."""
+    pins = some_pins()
+    terms = lexical.field_terms(list(pins.values()))
+    stats = lexical.fit(terms)
+    queries = [lexical.query_terms(f"{colour} {thing}") for colour in COLOURS for thing in THINGS]
+    raw_NF = features.raw_features(queries, terms, stats, np.arange(len(pins)) % len(queries))
+    spec = features.fit(raw_NF)
+    torch.manual_seed(0)
+    tower = Tower(open_backbone(str(backbone)))
+    ranker = Ranker(
+        tower.vector_dim, spec.num_features, RankerSettings(hidden=(16, 8)), spec.cosine_centre, spec.cosine_scale
+    )
+    for layer in (ranker.layers[-1], ranker.shortcut):  # as they start, every pin of a random tower is a 5
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    card = save_student(
+        Student(tower, ranker),
+        AutoTokenizer.from_pretrained(str(backbone)),
+        spec,
+        stats,
+        folder / "student",
+        name="tiny",
+        backbone=str(backbone),
+        text=TextSettings(max_query_tokens=16, max_tokens=64),
+        metrics={},
+        lineage={},
+    )
+    bundle = open_student(folder / "student")
+    rows_PR = bundle.pin_rows(bundle.encode_pins(bundle.pin_texts(list(pins.values())), precision="float32"))
+    store.build(folder / "pin_store", list(pins), rows_PR, terms, student_version=card.version)
+    return Shop(folder / "student", folder / "pin_store", pins)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,73 @@
+"""From graded documents to the order and the figures of an answer."""
+
+import numpy as np
+import pytest
+
+from serve_apps.rerank.answer import GradedGroup, answer, join, ranking
+from serve_apps.rerank.messages import RerankRequest, StageTimes
+
+TIMES = StageTimes(encode=1.0, candidates=1.0, rank=1.0)
+SURE = np.eye(5)
+
+
+def group(positions: list[int], levels: list[int], found: list[bool] | None = None, by_id: bool = False) -> GradedGroup:
+    found_G = np.asarray(found if found is not None else [True] * len(positions))
+    return GradedGroup(np.asarray(positions), SURE[[level - 1 for level in levels]], found_G, looked_up=by_id)
+
+
+def test_ranking_is_by_score_and_equals_keep_their_order() -> None:
+    scores = np.array([0.5, 0.9, 0.5, 1.0, 0.5])
+    assert ranking(scores, np.ones(5, dtype=bool)).tolist() == [3, 1, 0, 2, 4]
+
+
+def test_documents_without_a_grade_come_last_in_their_order() -> None:
+    scores = np.array([0.9, 0.0, 0.9, 0.4])
+    assert ranking(scores, np.array([False, True, False, True])).tolist() == [3, 1, 0, 2]
+
+
+def test_groups_are_joined_in_the_order_of_the_request() -> None:
+    graded = join([group([0, 2], [5, 1], [True, False], by_id=True), group([1], [3])], 3)
+    assert graded.probabilities_NL.argmax(axis=1).tolist() == [4, 2, 0]
+    assert graded.graded_N.tolist() == [True, True, False]
+    assert graded.found == [True, None, False]
+
+
+def test_a_text_stands_in_for_an_unknown_id() -> None:
+    graded = join([group([0], [1], [False], by_id=True), group([0], [4])], 1)
+    assert (graded.graded_N.tolist(), graded.found) == ([True], [False])
+    assert graded.probabilities_NL.argmax(axis=1).tolist() == [3]
+
+
+def test_an_answer_holds_what_was_asked_for() -> None:
+    request = RerankRequest(query="q", documents=["a", {"id": "p"}, "c"], top_n=2, return_levels=True)
+    graded = join([group([1], [1], [False], by_id=True), group([0, 2], [2, 5])], 3)
+    given = answer(request, graded, "student@1", TIMES)
+    assert [result.index for result in given.results] == [2, 0]
+    best = given.results[0]
+    assert (best.relevance_score, best.level, best.expected_level) == (1.0, 5, 5.0)
+    assert best.probabilities == [0, 0, 0, 0, 1]
+    assert (given.meta.model, given.meta.not_graded, given.meta.degraded) == ("student@1", 1, "input_order")
+    assert best.document is None
+
+
+def test_levels_and_documents_are_left_out_unless_asked_for() -> None:
+    request = RerankRequest(query="q", documents=["a"])
+    plain = answer(request, join([group([0], [3])], 1), "s", TIMES).model_dump(exclude_none=True)["results"]
+    assert plain == [{"index": 0, "relevance_score": 0.5}]
+    request = RerankRequest(query="q", documents=["a"], return_documents=True)
+    with_text = answer(request, join([group([0], [3])], 1), "s", TIMES).model_dump(exclude_none=True)["results"]
+    assert with_text == [{"index": 0, "relevance_score": 0.5, "document": {"text": "a"}}]
+
+
+def test_an_unknown_pin_has_score_zero_and_no_level() -> None:
+    request = RerankRequest(query="q", documents=[{"id": "p"}], return_levels=True)
+    given = answer(request, join([group([0], [5], [False], by_id=True)], 1), "s", TIMES)
+    assert given.results[0].model_dump(exclude_none=True) == {"index": 0, "relevance_score": 0.0, "found": False}
+
+
+def test_scores_that_differ_in_the_last_bits_tie() -> None:
+    probabilities = np.array([[0.2, 0.2, 0.2, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2 - 1e-9, 0.2 + 1e-9]])
+    graded = join([GradedGroup(np.arange(2), probabilities, np.ones(2, dtype=bool), looked_up=False)], 2)
+    given = answer(RerankRequest(query="q", documents=["a", "b"]), graded, "s", TIMES)
+    assert [result.index for result in given.results] == [0, 1]
+    assert given.results[0].relevance_score == pytest.approx(0.5)

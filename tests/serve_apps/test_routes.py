@@ -1,0 +1,129 @@
+"""What the HTTP interface refuses before any deployment is asked: the app itself, without Ray."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+import pytest
+
+from serve_apps.rerank.ingress import Rerank
+from serve_apps.rerank.routes import http_app
+from serve_apps.rerank.settings import RerankSettings
+
+SETTINGS = RerankSettings(body_limit_bytes=300_000, max_documents=1_000, max_query_chars=100, max_in_flight=1)
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def rerank() -> Rerank:
+    """An ingress whose deployments are never asked."""
+    return Rerank(SETTINGS, "student@1a2b3c4d", None, None, None)
+
+
+@pytest.fixture
+def ask(rerank: Rerank) -> Callable[..., httpx.Response]:
+    """Send one request to the app."""
+
+    async def asked(method: str, path: str, **content: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(http_app(rerank, SETTINGS), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://rerank") as client:
+            return await client.request(method, path, **content)
+
+    return lambda *arguments, **content: asyncio.run(asked(*arguments, **content))
+
+
+def refusal(response: httpx.Response) -> tuple[int, str, str]:
+    body = response.json()
+    assert set(body) == {"error", "error_type"}
+    return response.status_code, body["error_type"], body["error"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"query": "a", "documents": ["b"]',
+        b'{"query": "\xff"}',
+        b"[" * 100_000,
+        b'{"top_n": ' + b"9" * 5_000 + b"}",
+    ],
+    ids=["empty", "cut", "unclosed", "not_utf8", "deep", "huge_number"],
+)
+def test_a_body_that_is_no_json_gets_a_400(ask: Callable[..., httpx.Response], content: bytes) -> None:
+    status, error_type, message = refusal(ask("POST", "/v2/rerank", content=content, headers=JSON))
+    assert (status, error_type) == (400, "malformed_json")
+    assert message
+
+
+@pytest.mark.parametrize(
+    "content", [b"NaN", b'{"query": NaN}', b'{"query": "a", "documents": ["b"], "top_n": Infinity}']
+)
+def test_literals_outside_json_are_refused(ask: Callable[..., httpx.Response], content: bytes) -> None:
+    assert refusal(ask("POST", "/v2/rerank", content=content, headers=JSON))[0] in (400, 422)
+
+
+def test_json_under_another_content_type_is_told_to_declare_itself(ask: Callable[..., httpx.Response]) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, message = refusal(ask("POST", "/v2/rerank", content=b'{"query": "a"}', headers=form))
+    assert (status, "content-type: application/json" in message) == (422, True)
+
+
+def test_an_announced_body_over_the_limit_gets_a_413(ask: Callable[..., httpx.Response]) -> None:
+    status, error_type, message = refusal(ask("POST", "/v2/rerank", content=b"a" * 300_001, headers=JSON))
+    assert (status, error_type) == (413, "body_too_large")
+    assert "300000 bytes" in message
+
+
+def test_a_chunked_body_is_counted_as_it_arrives(ask: Callable[..., httpx.Response]) -> None:
+    sent = []
+
+    def endless() -> Iterable[bytes]:
+        while True:
+            sent.append(100_000)
+            yield b"a" * 100_000
+
+    async def chunks() -> Any:
+        for chunk in endless():
+            yield chunk
+
+    assert refusal(ask("POST", "/v2/rerank", content=chunks(), headers=JSON))[0] == 413
+    assert sum(sent) <= 400_000
+
+
+def test_too_many_documents_and_too_long_a_query_name_the_limit(ask: Callable[..., httpx.Response]) -> None:
+    many = refusal(ask("POST", "/v2/rerank", json={"query": "a", "documents": ["b"] * 1_001}))
+    assert many == (422, "too_many_documents", "documents: 1001 are too many, the limit is 1000")
+    long = refusal(ask("POST", "/v2/rerank", json={"query": "a" * 101, "documents": ["b"]}))
+    assert long == (422, "invalid_request", "query: 101 characters are too many, the limit is 100")
+
+
+def test_one_more_than_max_in_flight_gets_a_429(rerank: Rerank, ask: Callable[..., httpx.Response]) -> None:
+    rerank.in_flight = SETTINGS.max_in_flight
+    response = ask("POST", "/v2/rerank", json={"query": "a", "documents": ["b"]})
+    assert refusal(response)[:2] == (429, "overloaded")
+    assert response.headers["retry-after"] == "1"
+
+
+def test_a_bug_is_answered_without_its_details(ask: Callable[..., httpx.Response], rerank: Rerank) -> None:
+    response = ask("POST", "/v2/rerank", json={"query": "a", "documents": ["b"]})
+    assert refusal(response) == (500, "internal", "internal error; the server's log has its traceback")
+    assert rerank.in_flight == 0
+
+
+def test_unknown_paths_and_methods_have_the_same_form(ask: Callable[..., httpx.Response]) -> None:
+    assert refusal(ask("GET", "/nothing"))[:2] == (404, "not_found")
+    assert refusal(ask("GET", "/v2/rerank"))[:2] == (405, "method_not_allowed")
+
+
+def test_models_and_health_are_told(ask: Callable[..., httpx.Response]) -> None:
+    assert [model["id"] for model in ask("GET", "/v1/models").json()["data"]] == ["student@1a2b3c4d"]
+    assert ask("GET", "/health").json()["status"] == "ok"
+
+
+def test_the_openapi_says_that_a_document_is_a_text_or_an_object(ask: Callable[..., httpx.Response]) -> None:
+    schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
+    kinds = schemas["RerankRequest"]["properties"]["documents"]["items"]["anyOf"]
+    assert {"type": "string"} in kinds
+    assert ask("GET", "/docs").status_code == 200

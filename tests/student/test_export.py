@@ -1,0 +1,94 @@
+"""A student's folder, and the bundle that grades with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pinrank import lexical
+from pinrank.embeddings import store
+from pinrank.embeddings.store import PinStore
+from pinrank.errors import ModelError
+from pinrank.levels import probabilities
+from pinrank.student.export import StudentBundle, open_student, read_card
+
+QUERIES = ("pasta", "a red sofa", "寿司", "")
+
+
+@pytest.fixture
+def copy(tiny_student: StudentBundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_student.folder, tmp_path / "student"))
+
+
+def test_offline_grades_equal_serving_from_the_pin_store(
+    tiny_student: StudentBundle, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    pin_ids = [row["pin_id"] for row in rows]
+    vectors = tiny_student.encode_pins(tiny_student.pin_texts(rows), "float32").astype(np.float16)
+    store.build(
+        tmp_path / "pin_store", pin_ids, tiny_student.pin_rows(vectors), lexical.field_terms(rows), tiny_student.version
+    )
+    pins = PinStore.open(tmp_path / "pin_store")
+    assert pins.student_version == tiny_student.version
+    pairs = [(query, row) for row in rows for query in QUERIES]
+    offline = tiny_student.grade(pairs, "float32").reshape(len(rows), len(QUERIES), 5)
+    for number, query in enumerate(QUERIES):
+        vector = tiny_student.encode_queries([query])[0]
+        found = pins.gather(pin_ids)
+        served = tiny_student.logits(vector, found.rows_NR, tiny_student.features(query, pins.terms(pin_ids)))
+        np.testing.assert_allclose(probabilities(served), probabilities(offline[:, number]), atol=2e-3)
+
+
+def test_grades_do_not_depend_on_the_other_pairs(tiny_student: StudentBundle, rows: list[dict[str, str]]) -> None:
+    pairs = [(query, row) for query in QUERIES for row in rows]
+    together = tiny_student.grade(pairs, "float32")
+    alone = np.concatenate([tiny_student.grade([pair], "float32") for pair in pairs])
+    np.testing.assert_allclose(together, alone, atol=1e-2)
+
+
+def test_grading_nothing_gives_nothing(tiny_student: StudentBundle) -> None:
+    assert tiny_student.grade([]).shape == (0, 5)
+    assert tiny_student.encode_queries([]).shape == (0, tiny_student.vector_dim)
+
+
+def test_texts_are_cut_at_their_budget(tiny_student: StudentBundle) -> None:
+    long, longer = " ".join(["pasta"] * 40), " ".join(["pasta"] * 60)
+    np.testing.assert_array_equal(tiny_student.encode_queries([long]), tiny_student.encode_queries([longer]))
+    np.testing.assert_array_equal(tiny_student.encode_pins([long]), tiny_student.encode_pins([longer]))
+
+
+def test_a_version_names_the_weights(tiny_student: StudentBundle, copy: Path) -> None:
+    name, _, digest = tiny_student.version.partition("@")
+    assert (name, len(digest)) == ("tiny", 8)
+    assert read_card(copy).version == tiny_student.version
+    assert read_card(copy).vector_dim == tiny_student.vector_dim == 32
+    assert tiny_student.pin_rows(np.zeros((2, 32))).shape == (2, 32 + 16)
+
+
+def test_opening_the_ranker_needs_no_encoder(copy: Path) -> None:
+    shutil.rmtree(copy / "encoder")
+    assert open_student(copy).hidden == 16
+
+
+def test_nothing_but_safetensors_json_and_text_is_published(copy: Path) -> None:
+    kinds = {path.suffix for path in copy.rglob("*") if path.is_file()}
+    assert kinds <= {".safetensors", ".json", ".txt"}
+
+
+@pytest.mark.parametrize("name", ["card.json", "feature_spec.json", "lexical.safetensors", "ranker.safetensors"])
+@pytest.mark.parametrize("damage", ["remove", "empty"])
+def test_a_damaged_folder_is_refused(copy: Path, name: str, damage: str) -> None:
+    (copy / name).unlink()
+    if damage == "empty":
+        (copy / name).touch()
+    with pytest.raises(ModelError, match=r"student|lexical"):
+        open_student(copy)
+
+
+def test_parts_of_two_students_are_refused(copy: Path) -> None:
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {"feature_spec": "0" * 16}))
+    with pytest.raises(ModelError, match="do not belong together"):
+        open_student(copy)
