@@ -10,6 +10,7 @@ export PINRANK_DATA = $(DATA)
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export RAY_USAGE_STATS_ENABLED = 0
+export OMP_WAIT_POLICY = passive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo full test lint bench serve docs lock clean

@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 class EmbedPins(JobSettings):
     """Settings of embed_pins."""
 
-    pin_text: str = Field(description="table pin_text: the fields of the pins")
-    student: Path = Field(description="folder of the trained student, on a disk that every node sees")
-    embeddings: str = Field(description="table pin_embeddings: the record that is written")
-    output: Path = Field(description="folder of the pin store; an older one is replaced")
+    tables: str = Field(
+        "runs/demo/tables", description="folder of pinrank's tables; pin_embeddings goes here"
+    )
+    student: Path = Field(Path("runs/demo/student"), description="folder of the student, seen by every node")
+    output: Path = Field(Path("runs/demo/pin_store"), description="folder of the pin store; an older one is replaced")
     num_shards: int = Field(4, ge=1, description="files that the store is cut into")
     encoding: EncodingSettings = Field(EncodingSettings(), description="actors and their arithmetic")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
@@ -48,11 +49,11 @@ class EmbedPins(JobSettings):
 
 def main(settings: EmbedPins) -> Summary:
     """Read, embed, record, build the store from the record."""
-    pin_text = tables.read(settings.pin_text, tables.PIN_TEXT).sort_by("pin_id")
+    pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).sort_by("pin_id")
     student = open_student(settings.student)
     connect(settings.cluster)
     embeddings = embed(pin_text, str(settings.student), settings.encoding)
-    tables.write(embeddings, settings.embeddings, tables.PIN_EMBEDDINGS)
+    tables.write(embeddings, f"{settings.tables}/pin_embeddings", tables.PIN_EMBEDDINGS)
     store.build(
         settings.output,
         embeddings["pin_id"].to_pylist(),

@@ -15,12 +15,14 @@ out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.saf
 import logging
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from pinrank import parquet, tables
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.faults import refuse_too_many
 from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.sampling import capped_by_source
 from pinrank.student.examples import human_examples, soft_examples
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import train
@@ -31,13 +33,13 @@ log = logging.getLogger(__name__)
 class TrainStudent(JobSettings):
     """Settings of train_student."""
 
-    soft_labels: str = Field(description="table soft_labels: the teacher's grades")
-    pin_text: str = Field(description="table pin_text: the fields of the pins")
-    judgments: str = Field(description="table judgments: human grades to mix in and to choose the epoch by")
-    output: str = Field(description="the student's folder; an older one is replaced when training ends well")
+    tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: judgments and pin_text")
+    soft_labels: str = Field("runs/demo/soft_labels", description="table soft_labels: the teacher's grades")
+    output: str = Field("runs/demo/student", description="the student's folder; replaced when training has ended well")
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
     max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
+    max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human rows of one source")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more labels cannot be used")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
 
@@ -45,13 +47,14 @@ class TrainStudent(JobSettings):
 def main(settings: TrainStudent) -> Summary:
     """Read, join, train, publish."""
     soft_labels = first_by_key(tables.read(settings.soft_labels, tables.SOFT_LABELS), settings.max_soft_labels)
-    pin_text = tables.read(settings.pin_text, tables.PIN_TEXT)
-    judgments = tables.read(settings.judgments, tables.JUDGMENTS)
+    pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
+    judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
     soft, unusable, faults = soft_examples(soft_labels, pin_text, settings.student.temperature, settings.soft_labels)
     refuse_too_many(faults, soft_labels.num_rows, settings.max_quarantined_share, settings.soft_labels)
     learning = [soft]
     if settings.student.human_weight:
-        learning.append(human_examples(judgments, pin_text, "train", settings.student.human_weight))
+        human = capped(judgments, settings.max_judgments_per_source)
+        learning.append(human_examples(human, pin_text, "train", settings.student.human_weight))
     dev = human_examples(judgments, pin_text, "dev", weight=1.0)
     log.info("learning from %d soft labels and %d judgments", soft.num_rows, sum(t.num_rows for t in learning[1:]))
     connect(settings.cluster)
@@ -71,6 +74,12 @@ def main(settings: TrainStudent) -> Summary:
         quarantined=unusable.num_rows,
         details={"student": card.version, "metrics": card.metrics, "judgments": lineage["num_judgments"]},
     )
+
+
+def capped(judgments: pa.Table, most: int | None) -> pa.Table:
+    """The train judgments, at most so many of each source."""
+    of_train = judgments.filter(pc.field("split") == "train")
+    return of_train if most is None else of_train.take(capped_by_source(of_train, most))
 
 
 def first_by_key(soft_labels: pa.Table, most: int | None) -> pa.Table:

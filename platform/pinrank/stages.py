@@ -23,7 +23,7 @@ import psutil
 import pinrank
 from pinrank.errors import PinrankError
 
-SECONDS_BETWEEN_SAMPLES = 0.5
+SECONDS_BETWEEN_SAMPLES = 2.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class PeakMemory:
 
 @contextmanager
 def memory_of(pid: int) -> Iterator[PeakMemory]:
-    """Sample the memory of a process tree, twice a second, until the block ends."""
+    """Sample the memory of a process tree, every two seconds, until the block ends."""
     memory = PeakMemory()
     ended = threading.Event()
 

@@ -41,9 +41,9 @@ def test_test_rows_never_become_examples():
 
 
 def test_the_cap_keeps_the_same_rows_whatever_their_order():
-    rows = [(str(number), "a", "train") for number in range(20)] + [("dev", "b", "dev")]
+    rows = [(str(number), "abc"[number % 3], "train") for number in range(20)] + [("dev", "b", "dev")]
     kept = [judged_examples(judgments(*order), PINS, TEXT, 5) for order in (rows, rows[::-1])]
-    assert kept[0].equals(kept[1])
+    assert sorted(kept[0]["text"].to_pylist()) == sorted(kept[1]["text"].to_pylist())
     assert kept[0].num_rows == 6
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -146,7 +147,9 @@ def _table(name: str, systems: Mapping[str, Any], floor: Mapping[str, Any]) -> T
         f"({counts['num_queries_in_ndcg']:,} in nDCG; random order {_shown(floor['random_ndcg_at_10'])} / "
         f"{_shown(floor['random_ndcg_at_20'])})",
         title_justify="left",
-        padding=(0, 0, 0, 1),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
     )
     table.add_column("")
     for heading in HEADINGS:

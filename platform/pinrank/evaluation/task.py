@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +14,7 @@ from pinrank.errors import JudgmentError
 from pinrank.evaluation.baselines import Pair, Pin
 from pinrank.evaluation.judged import Judged, judged
 from pinrank.parquet import exists
-from pinrank.sampling import hashes, rank_within
+from pinrank.sampling import capped_by_source
 from pinrank.text import normalise_query
 
 PUBLIC_FILE = "judgements.parquet"
@@ -84,9 +83,7 @@ def from_public_form(folder: str, level_map: Mapping[str, int] | None, max_quara
 
 def capped(task: Task, max_per_source: int) -> Task:
     """At most so many pairs of each source: those with the smallest hash of their id, whatever the order of rows."""
-    _, sources = np.unique(task.judged.sources_N, return_inverse=True)
-    order = hashes(task.judgments.column("judgment_id").to_pylist(), 0)
-    rows = np.flatnonzero(rank_within(sources, order) < max_per_source)
+    rows = capped_by_source(task.judgments, max_per_source)
     return Task(task.judgments.take(rows), [task.pairs[row] for row in rows], task.catalogue)
 
 

@@ -21,10 +21,14 @@ from pinrank.lexical import LexicalStats
 from pinrank.student.encoder import tokenise
 from pinrank.student.export import max_pin_tokens
 from pinrank.student.features import FeatureSpec, raw_features
+from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
 from pinrank.text import FIELDS, TextSettings, pin_text
 
 WINDOW_BATCHES = 16
 """Batches that are read together and cut by length, so that a batch pads little."""
+
+ROWS_STEP = 16
+"""Distinct texts of a batch are padded to a multiple of this."""
 
 KEPT = ("target", "temperature", "weight", "grade", "source")
 
@@ -109,12 +113,16 @@ def collate(rows: pa.Table, pad_id: int) -> Batch:
 
 
 def _distinct(rows: pa.Table, side: str, pad_id: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """The distinct texts of a side, padded, and which of them each pair has."""
+    """The distinct texts of a side, padded, and which of them each pair has.
+
+    U and T are rounded up, U with texts that no pair has, so that few shapes occur (see pinrank.teacher.tokens).
+    """
     keys_N = rows[f"{side}_key"].to_numpy()
     _, first_U, which_N = np.unique(keys_N, return_index=True, return_inverse=True)
+    first_U = np.pad(first_U, (0, -len(first_U) % ROWS_STEP), mode="edge")
     lists = rows[f"{side}_ids"].combine_chunks().take(pa.array(first_U))
     lengths_U = np.diff(lists.offsets.to_numpy())
-    mask_UT = np.arange(lengths_U.max()) < lengths_U[:, None]
+    mask_UT = np.arange(rounded_up(lengths_U.max(), LENGTH_STEP)) < lengths_U[:, None]
     ids_UT = np.full(mask_UT.shape, pad_id, dtype=np.int64)
     ids_UT[mask_UT] = lists.flatten().to_numpy()
     return (torch.from_numpy(ids_UT), torch.from_numpy(mask_UT.astype(np.int64))), torch.from_numpy(which_N)

@@ -1,10 +1,10 @@
 """From judgments and pin text to what the teacher trains on."""
 
-import hashlib
-
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pinrank.errors import JudgmentError
+from pinrank.sampling import capped_by_source
 from pinrank.text import FIELDS, TextSettings, pin_text
 
 EXAMPLES = pa.schema(
@@ -27,12 +27,16 @@ def judged_examples(
 ) -> pa.Table:
     """The train and dev judgments as EXAMPLES; never a test row.
 
-    `max_pairs_per_source` keeps, of each source's train pairs, those with the smallest hash of their id: the same
-    ones whatever the order of rows. Raises JudgmentError when a pin has no text row or a split is empty.
+    `max_pairs_per_source` limits the train pairs of each source (pinrank.sampling.capped_by_source). Raises
+    JudgmentError when a pin has no text row or a split is empty.
     """
-    rows = [row for row in judgments.to_pylist() if row["split"] in SPLITS]
+    learning, dev = (judgments.filter(pc.field("split") == split) for split in SPLITS)
     if max_pairs_per_source is not None:
-        rows = _capped(rows, max_pairs_per_source)
+        learning = learning.take(capped_by_source(learning, max_pairs_per_source))
+    for split, of_split in zip(SPLITS, (learning, dev), strict=True):
+        if not of_split.num_rows:
+            raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
+    rows = [*learning.to_pylist(), *dev.to_pylist()]
     texts = {row["pin_id"]: pin_text(row, text) for row in pin_text_rows.select(["pin_id", *FIELDS]).to_pylist()}
     unknown = sorted({row["pin_id"] for row in rows} - texts.keys())
     if unknown:
@@ -40,20 +44,5 @@ def judged_examples(
             f"judgments: {len(unknown)} judged pins have no row in pin_text (e.g. {', '.join(unknown[:3])}). Run "
             "python -m pipelines.build_pin_text on the same pins."
         )
-    for split in SPLITS:
-        if not any(row["split"] == split for row in rows):
-            raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
     examples = [{**row, "text": texts[row["pin_id"]]} for row in rows]
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
-
-
-def _capped(rows: list[dict], most: int) -> list[dict]:
-    kept: dict[str, int] = {}
-    chosen = []
-    for row in sorted(rows, key=lambda row: hashlib.blake2b(row["judgment_id"].encode(), digest_size=8).digest()):
-        if row["split"] == "train":
-            kept[row["source"]] = kept.get(row["source"], 0) + 1
-            if kept[row["source"]] > most:
-                continue
-        chosen.append(row)
-    return chosen

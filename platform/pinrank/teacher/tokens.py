@@ -73,7 +73,7 @@ def padded(prompts: Sequence[Prompt], pad_id: int, uses_types: bool) -> dict[str
     """
     import torch
 
-    longest = -(-max(len(prompt.token_ids) for prompt in prompts) // LENGTH_STEP) * LENGTH_STEP
+    longest = rounded_up(max(len(prompt.token_ids) for prompt in prompts), LENGTH_STEP)
     input_ids_NT = torch.full((len(prompts), longest), pad_id, dtype=torch.long)
     attention_mask_NT = torch.zeros((len(prompts), longest), dtype=torch.long)
     token_type_ids_NT = torch.zeros((len(prompts), longest), dtype=torch.long)
@@ -84,3 +84,8 @@ def padded(prompts: Sequence[Prompt], pad_id: int, uses_types: bool) -> dict[str
         token_type_ids_NT[row, prompt.second_start : length] = 1
     batch = {"input_ids": input_ids_NT, "attention_mask": attention_mask_NT}
     return batch | {"token_type_ids": token_type_ids_NT} if uses_types else batch
+
+
+def rounded_up(number: int, step: int) -> int:
+    """The smallest multiple of step that is no less than number."""
+    return -(-number // step) * step
