@@ -11,6 +11,7 @@ export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export RAY_USAGE_STATS_ENABLED = 0
 export OMP_WAIT_POLICY = passive
+export RAY_worker_niceness = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo full test lint bench serve docs lock clean

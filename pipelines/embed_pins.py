@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 class EmbedPins(JobSettings):
     """Settings of embed_pins."""
 
-    tables: str = Field(
-        "runs/demo/tables", description="folder of pinrank's tables; pin_embeddings goes here"
-    )
+    tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; pin_embeddings goes here")
     student: Path = Field(Path("runs/demo/student"), description="folder of the student, seen by every node")
     output: Path = Field(Path("runs/demo/pin_store"), description="folder of the pin store; an older one is replaced")
     num_shards: int = Field(4, ge=1, description="files that the store is cut into")

@@ -22,6 +22,8 @@ from pinrank import tables
 from pinrank.errors import PinrankError
 from pinrank.student.export import read_card
 from pinrank.text import FIELDS, pin_text
+from serve_apps.rerank.app import require_one_student
+from serve_apps.rerank.settings import RerankSettings
 
 APP = Path(__file__).with_name("app.yaml")
 START_TIMEOUT_S = 180.0
@@ -86,6 +88,7 @@ def serve_once(run: Path, judgments: pa.Table, port: int) -> Served:
 
     Raises PinrankError when the app does not come up or refuses the question.
     """
+    require_one_student(RerankSettings(student=str(run / "student"), pin_store=str(run / "pin_store")))
     question = choose_question(
         judgments, tables.read(str(run / "tables/pin_text"), tables.PIN_TEXT), str(run / "student")
     )
@@ -130,7 +133,8 @@ def serving(run: Path, port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     refuse_taken(url)
     command = [str(Path(sys.executable).with_name("serve")), "run", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    own_cluster = os.environ | {"RAY_ADDRESS": "local"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, env=own_cluster)
     try:
         wait_until_ready(url, process)
         yield url

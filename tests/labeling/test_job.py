@@ -1,6 +1,7 @@
 """The labelling job on a real Ray session: what it writes, what it sets aside, and that a kill changes no byte."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pinrank.labeling.job import WorkerSettings, not_finite
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main
 from tests.labeling.rows import pin_texts, sampled
+from tests.tiny_models import tiny_bert, tiny_teacher
 
 pytestmark = pytest.mark.ray
 
@@ -86,12 +88,12 @@ def test_a_finished_job_returns_without_grading_again(
 
 
 def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Path, tiny_teacher_dir: Path) -> None:
-    whole = settings_of(tables_dir, tiny_teacher_dir, "uninterrupted", rows_per_shard=2)
+    whole = settings_of(tables_dir, tiny_teacher_dir, "uninterrupted", rows_per_shard=6)
     main(whole)
-    killed = settings_of(tables_dir, tiny_teacher_dir, "killed", rows_per_shard=2)
+    killed = settings_of(tables_dir, tiny_teacher_dir, "killed", rows_per_shard=6)
     kill_after(killed, shards=3)
     left = list(killed.output.glob("shard-*.parquet"))
-    assert 3 <= len(left) < 120
+    assert 3 <= len(left) < 40
     assert not (killed.output / "manifest.json").exists()
     assert main(killed).details["resumed_shards"] == len(left)
     assert contents(killed.output) == contents(whole.output)
@@ -169,8 +171,6 @@ def test_a_stages_own_error_arrives_as_it_is(ray_session: None, tables_dir: Path
 def test_a_teacher_that_lost_its_head_ends_the_job_with_its_name(
     ray_session: None, tables_dir: Path, tiny_teacher_dir: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     beheaded = tmp_path / "teacher"
     shutil.copytree(tiny_teacher_dir, beheaded)
     (beheaded / "2_Dense" / "model.safetensors").unlink()
@@ -180,14 +180,14 @@ def test_a_teacher_that_lost_its_head_ends_the_job_with_its_name(
 
 
 @pytest.mark.slow
-def test_vllm_in_an_actor_grades_as_transformers_does(
-    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
-) -> None:
-    settings = settings_of(tables_dir, tiny_teacher_dir, engine={"name": "vllm", "kv_cache_bytes": 2**26})
+def test_vllm_in_an_actor_grades_as_transformers_does(ray_session: None, tables_dir: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    tiny_teacher(teacher, tiny_bert(tmp_path / "bert", hidden=64))  # vLLM's attention wants heads of 32 or more
+    settings = settings_of(tables_dir, teacher, engine={"name": "vllm", "kv_cache_bytes": 2**26})
     assert main(settings).rows_out == 240
     labels = tables.read(str(settings.output), tables.SOFT_LABELS).to_pylist()
     pairs = [(row["query"], TITLES[row["pin_id"]]) for row in labels]
-    expected_NL = grade_pairs(str(tiny_teacher_dir), pairs, EngineSettings(name="transformers"))
+    expected_NL = grade_pairs(str(teacher), pairs, EngineSettings(name="transformers"))
     assert largest_difference(np.array([row["logits"] for row in labels], np.float32), expected_NL) < 1e-4
 
 

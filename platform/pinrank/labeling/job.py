@@ -206,10 +206,11 @@ def _rows(shards: Sequence[Shard], names: set[str]) -> int:
 
 def _as_ours(error: Exception) -> PinrankError:
     """The error for people that a stage raised, or the failure in one line."""
-    cause = getattr(error, "cause", None)
+    cause = getattr(error, "cause", error)
     if isinstance(cause, PinrankError):
         return cause
-    return CommitError(f"labelling stopped: {str(error).strip().splitlines()[-1]}. The same command goes on from here.")
+    said = " ".join(str(cause).split())[:300]
+    return CommitError(f"labelling stopped: {type(cause).__name__}: {said}. The same command goes on from here.")
 
 
 @lru_cache(maxsize=1)

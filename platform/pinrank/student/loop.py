@@ -148,7 +148,7 @@ def train_worker(config: dict[str, Any]) -> None:
 
 def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str = "sdpa") -> Student:
     """The student before training: the pretrained encoder under a ranker that starts from the cosine."""
-    encoder = open_backbone(settings.backbone, attention)
+    encoder = open_backbone(settings.backbone, attention, settings.backbone_dropout)
     width = hidden_size(encoder)
     ranker = Ranker(width, spec.num_features, settings.ranker, spec.cosine_centre, spec.cosine_scale)
     return Student(Tower(encoder), ranker)

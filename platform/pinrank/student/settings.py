@@ -18,6 +18,9 @@ class StudentSettings(BaseModel):
         description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",
     )
     ranker: RankerSettings = RankerSettings()
+    backbone_dropout: float | None = Field(
+        None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"
+    )
     epochs: int = Field(2, ge=1)
     batch_size: int = Field(64, ge=1, description="pairs a worker sees in one step")
     encoder_learning_rate: float = Field(5e-5, gt=0)

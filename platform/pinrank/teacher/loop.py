@@ -70,7 +70,8 @@ class Worker:
         self.learning, self.dev = (tokenised(examples, split, tokenizer) for split in ("train", "dev"))
         # Eager attention: the backward pass of the fused one is several times slower on CPUs (docs/decisions).
         attention = "eager" if self.device.type == "cpu" else "sdpa"
-        self.teacher = Teacher(open_backbone(settings.backbone, attention), pooling, settings.head)
+        backbone = open_backbone(settings.backbone, attention, settings.backbone_dropout)
+        self.teacher = Teacher(backbone, pooling, settings.head)
         self.parallel = prepare_model(self.teacher)
         self.uses_types = uses_token_types(self.teacher.backbone)
         self.steps = settings.epochs * num_batches(len(self.learning.prompts), settings.batch_size, self.num_ranks)

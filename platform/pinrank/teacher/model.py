@@ -20,6 +20,8 @@ Activation = Literal["gelu", "tanh", "relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
 FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "distilbert", "deberta", "deberta-v2", "mpnet", "electra", "albert")
 WITH_TOKEN_TYPES = ("bert", "deberta", "electra", "albert")
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "dropout_rate")
+"""How the families call the dropouts inside a backbone."""
 WITH_UNUSED_POOLER = ("bert", "roberta", "xlm-roberta", "electra", "albert")
 
 
@@ -71,16 +73,22 @@ def build_head(width: int, settings: HeadSettings) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, NUM_LEVELS))
 
 
-def open_backbone(name: str, attention: str = "sdpa") -> PreTrainedModel:
+def open_backbone(name: str, attention: str = "sdpa", dropout: float | None = None) -> PreTrainedModel:
     """Load a backbone without language-model or classification head, in float32.
 
-    Eager attention trains three times faster than "sdpa" on CPUs, whose backward pass is slow.
+    Eager attention trains three times faster than "sdpa" on CPUs, whose backward pass is slow. `dropout` replaces
+    every dropout inside the backbone; None leaves them as they were pretrained. Raises ModelError when the folder
+    lacks weights.
     """
     folder = resolve(name)
     config = AutoConfig.from_pretrained(folder)
+    if dropout is not None:
+        for setting in DROPOUTS:
+            if hasattr(config, setting):
+                setattr(config, setting, dropout)
     options: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in WITH_UNUSED_POOLER else {}
     backbone, loading = AutoModel.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True, **options
+        folder, config=config, dtype=torch.float32, attn_implementation=attention, output_loading_info=True, **options
     )
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
