@@ -23,7 +23,7 @@ from pinrank import tables
 from pinrank.errors import PinrankError
 from pinrank.evaluation.report import print_report
 from pinrank.pipeline import JobSettings, parse, versions
-from pinrank.stages import Stage, StageRecord, run_stages
+from pinrank.stages import Stage, StageRecord, run_stages, write_atomically
 from serve_apps.rerank.once import Served, serve_once
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def main(settings: Demo) -> None:
         "rerank": served.as_json(),
         "versions": versions(),
     }
-    write_summary(summary, run_folder / "summary.json")
+    write_atomically(run_folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False))
     show(console, records, metrics, served)
     console.print(f"[bold]{run_folder / 'summary.json'}[/] holds all of this.")
     print(json.dumps({"name": "demo", "summary": str(run_folder / "summary.json")}))
@@ -87,7 +87,8 @@ def stages_of(settings: Demo, console: Console) -> list[Stage]:
     else:
         console.print(NO_DATA.format(data=settings.data))
         first = Stage("generate_world", str(configs / "generate_world.yaml"))
-    return [first, *(Stage(name, str(configs / f"{name}.yaml")) for name in JOBS)]
+    grows = {"label_impressions": (f"runs/{settings.profile}/soft_labels",)}
+    return [first, *(Stage(name, str(configs / f"{name}.yaml"), grows=grows.get(name, ())) for name in JOBS)]
 
 
 def describe(record: StageRecord, was_done: bool) -> str:
@@ -97,13 +98,6 @@ def describe(record: StageRecord, was_done: bool) -> str:
         f"[green]{record.name} {verb}[/]: {record.rows_in:,} rows in, {record.rows_out:,} out, "
         f"{record.quarantined:,} quarantined, {record.seconds:.0f} s, {record.peak_memory_bytes / 2**30:.1f} GiB"
     )
-
-
-def write_summary(summary: dict[str, Any], path: Path) -> None:
-    """Write the summary in one rename."""
-    staging = path.with_suffix(".tmp")
-    staging.write_text(json.dumps(summary, indent=2, ensure_ascii=False))
-    staging.replace(path)
 
 
 def show(console: Console, records: list[StageRecord], metrics: dict[str, Any], served: Served) -> None:

@@ -72,6 +72,26 @@ def test_a_damaged_record_counts_as_not_done(workshop: Path):
     assert run("one") == [False]
 
 
+def test_what_other_settings_left_is_removed_and_what_an_interrupted_run_left_is_kept(workshop: Path):
+    grown = Path("grown/shard")
+
+    def stage() -> Stage:
+        return Stage("broken", "broken.yaml", grows=("grown",))
+
+    def interrupted() -> None:
+        with pytest.raises(PinrankError):
+            list(run_stages([stage()], Path("records")))
+
+    interrupted()
+    grown.parent.mkdir()
+    grown.write_text("half done")
+    interrupted()
+    assert grown.exists(), "the same settings go on with it"
+    Path("broken.yaml").write_text("seed: 1")
+    interrupted()
+    assert not grown.exists(), "it belongs to other settings"
+
+
 def test_memory_of_a_process_is_seen():
     import os
 

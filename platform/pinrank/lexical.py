@@ -121,9 +121,8 @@ def tokenize(text: str) -> list[str]:
     """
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     tokens: list[str] = []
-    for run, word in _word_pattern().findall(folded):
+    for run, word in _word_pattern().findall(_folded(text)):
         tokens += [word] if word else _bigrams(run)
     return tokens
 
@@ -249,6 +248,12 @@ def _count_matches(
 def _sum_slots(values_SC: NDArray[np.float64], slots_N: NDArray[np.int64]) -> NDArray[np.float64]:
     running_SC = np.concatenate([np.zeros((1, values_SC.shape[1])), np.cumsum(values_SC, axis=0)])
     return np.asarray(running_SC[slots_N[1:]] - running_SC[slots_N[:-1]])
+
+
+def _folded(text: str) -> str:
+    """One form of all texts that differ in case or compatibility alone (Unicode's rule D146), composed."""
+    once = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", text).casefold())
+    return unicodedata.normalize("NFKC", once.casefold())
 
 
 def _bigrams(run: str) -> list[str]:

@@ -8,6 +8,7 @@ ended well, so a run that was killed goes on with the stage it was in.
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -28,11 +29,16 @@ SECONDS_BETWEEN_SAMPLES = 2.0
 
 @dataclass(frozen=True)
 class Stage:
-    """A pipeline, its settings file and what the command line adds."""
+    """A pipeline, its settings file, what the command line adds, and the folders that it goes on filling when resumed.
+
+    A folder in `grows` is removed before a run under another fingerprint, because what lies there belongs to other
+    settings; it is kept when the same run was only interrupted.
+    """
 
     name: str
     config: str
     arguments: tuple[str, ...] = ()
+    grows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,25 @@ def run_stages(stages: Sequence[Stage], folder: Path, fresh: bool = False) -> It
             yield done, True
             continue
         path.unlink(missing_ok=True)
+        begin(stage, folder / f"{stage.name}.started", before, fresh)
         record = run_stage(stage, before)
-        staging = path.with_suffix(".tmp")
-        staging.write_text(json.dumps(asdict(record), indent=2))
-        staging.replace(path)
+        write_atomically(path, json.dumps(asdict(record), indent=2))
         yield record, False
+
+
+def begin(stage: Stage, mark: Path, stage_fingerprint: str, fresh: bool) -> None:
+    """Make way for a run: remove what a run under other settings left, and note whose output grows now."""
+    if fresh or not mark.exists() or mark.read_text() != stage_fingerprint:
+        for folder in stage.grows:
+            shutil.rmtree(folder, ignore_errors=True)
+        write_atomically(mark, stage_fingerprint)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file in one rename."""
+    staging = path.with_name(f".{path.name}.tmp")
+    staging.write_text(text)
+    staging.replace(path)
 
 
 def fingerprint(stage: Stage, before: str) -> str:

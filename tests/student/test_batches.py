@@ -6,7 +6,7 @@ import pytest
 
 from pinrank import lexical
 from pinrank.student import features
-from pinrank.student.batches import Prepare, collate, example_features, length_cut
+from pinrank.student.batches import ROWS_STEP, Prepare, collate, example_features, length_cut
 from pinrank.student.examples import EXAMPLES
 from pinrank.student.settings import StudentSettings
 
@@ -28,8 +28,8 @@ def prepared(tiny_settings: StudentSettings, rows: list[dict[str, str]]) -> pa.T
 def test_each_distinct_text_is_encoded_once(prepared: pa.Table) -> None:
     batch = collate(prepared, pad_id=0)
     assert len(batch) == 6
-    assert batch.queries[0].shape[0] == 4
-    assert batch.pins[0].shape[0] == 4
+    assert len(batch.query_of_pair.unique()) == len(batch.pin_of_pair.unique()) == 4
+    assert batch.queries[0].shape[0] == batch.pins[0].shape[0] == ROWS_STEP
     for row, (query_ids, pin_ids) in enumerate(
         zip(prepared["query_ids"].to_pylist(), prepared["pin_ids"].to_pylist(), strict=True)
     ):

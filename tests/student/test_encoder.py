@@ -30,5 +30,6 @@ def test_half_precision_stays_close(encoder: TextEncoder) -> None:
 
 def test_padding_is_masked() -> None:
     ids, mask = padded([[1, 2, 3], [4]], pad_id=9)
-    assert ids.tolist() == [[1, 2, 3], [4, 9, 9]]
-    assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert ids[:, :4].tolist() == [[1, 2, 3, 9], [4, 9, 9, 9]]
+    assert mask.sum(dim=1).tolist() == [3, 1]
+    assert ids.shape == mask.shape == (2, 8)

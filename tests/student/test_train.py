@@ -43,7 +43,7 @@ def examples(pin_text: pa.Table) -> pa.Table:
 
 def trained(pin_text: pa.Table, settings: StudentSettings, folder: Path, **changes: object) -> Path:
     rows = examples(pin_text)
-    chosen = settings.model_copy(update={"batch_size": 16, "ranker_learning_rate": 1e-2, **changes})
+    chosen = settings.model_copy(update={"batch_size": 16, "ranker_learning_rate": 0.05, **changes})
     train(rows, rows.slice(0, 100), pin_text, chosen, "tiny", str(folder), {"teacher": ["teacher@0"]})
     return folder
 
@@ -57,7 +57,7 @@ def test_a_student_learns_is_published_and_embeds(
     scores = score(probabilities(student.grade(pairs)))
     relevant = np.array([row["title"].startswith(thing) for thing, row in pairs])
     assert scores[relevant].min() > scores[~relevant].max()
-    assert student.card.metrics["dev_spearman"] > 0.8
+    assert student.card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
     assert student.card.lineage["teacher"] == ["teacher@0"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
 

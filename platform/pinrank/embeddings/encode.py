@@ -1,6 +1,7 @@
 """Every pin's vector by the student's pin tower, on Ray Data actors."""
 
 import logging
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import ray.data
 from pydantic import BaseModel, ConfigDict, Field
 
+from pinrank.errors import TableError
 from pinrank.precision import Precision
 from pinrank.student.export import open_student
 from pinrank.tables import PIN_EMBEDDINGS
@@ -17,7 +19,7 @@ from pinrank.text import FIELDS
 log = logging.getLogger(__name__)
 
 PINS_PER_CALL = 2048
-"""Pins that an actor encodes at once; it orders them by length, so that short texts are not padded to long ones."""
+"""Pins that an actor encodes at once."""
 
 
 class EncodingSettings(BaseModel):
@@ -57,13 +59,20 @@ class PinEncoder:
 
 
 def embed(pin_text: pa.Table, student: str, settings: EncodingSettings) -> pa.Table:
-    """The PIN_EMBEDDINGS of rows of pin_text, ordered by pin_id. Needs a Ray session; `student` is its folder."""
+    """The PIN_EMBEDDINGS of rows of pin_text, ordered by pin_id. Needs a Ray session; `student` is its folder.
+
+    Raises TableError when there are no rows.
+    """
+    if not pin_text.num_rows:
+        raise TableError("pin_text: no rows, so there is nothing to embed. Run python -m pipelines.build_pin_text.")
+    # Neighbours of like length are padded little.
     by_length = pin_text.take(pc.sort_indices(_text_bytes(pin_text)))
-    encoded = ray.data.from_arrow(by_length).map_batches(
+    num_blocks = math.ceil(pin_text.num_rows / PINS_PER_CALL)
+    encoded = ray.data.from_arrow(by_length, override_num_blocks=num_blocks).map_batches(
         PinEncoder,
         fn_constructor_args=(student, settings.threads_per_actor, settings.precision),
         batch_format="pyarrow",
-        batch_size=PINS_PER_CALL,
+        batch_size=None,
         concurrency=settings.concurrency,
         num_cpus=settings.cpus_per_actor,
         num_gpus=settings.gpus_per_actor,

@@ -17,9 +17,13 @@ from pinrank import precision as arithmetic
 from pinrank.precision import Precision
 from pinrank.student.model import Tower
 from pinrank.teacher.model import open_backbone
+from pinrank.teacher.tokens import rounded_up
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
+
+LENGTH_STEP = 8
+"""Lengths are rounded up to a multiple of this, because oneDNN compiles a kernel for every shape that it meets."""
 
 
 class TextEncoder:
@@ -58,9 +62,9 @@ def tokenise(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list
 
 
 def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Sequences of unequal length as ids_NT and mask_NT, int64, padded on the right to the longest."""
+    """Sequences of unequal length as ids_NT and mask_NT, int64, padded on the right to the longest, rounded up."""
     lengths = np.asarray([len(ids) for ids in token_ids])
-    mask_NT = np.arange(lengths.max(initial=1)) < lengths[:, None]
+    mask_NT = np.arange(rounded_up(lengths.max(initial=1), LENGTH_STEP)) < lengths[:, None]
     ids_NT = np.full(mask_NT.shape, pad_id, dtype=np.int64)
     ids_NT[mask_NT] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
     return torch.from_numpy(ids_NT), torch.from_numpy(mask_NT.astype(np.int64))

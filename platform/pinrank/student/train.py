@@ -5,6 +5,7 @@ Rows come through Ray Data, prepared once. The epoch whose ranking of human dev 
 """
 
 import logging
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,9 @@ from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS
 
 log = logging.getLogger(__name__)
+
+ROWS_PER_CALL = 2048
+"""Examples that are tokenised and featurised at once."""
 
 SPEC_SAMPLE = 20_000
 """Pairs from which the normaliser of the features is fitted."""
@@ -88,12 +92,12 @@ def _fit_spec(learning: pa.Table, stats: LexicalStats) -> FeatureSpec:
 
 def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats, spec: FeatureSpec) -> ray.data.Dataset:
     """Tokenise and featurise once; every epoch then reads the result from shared memory."""
-    rows = ray.data.from_arrow(examples).repartition(max(1, examples.num_rows // 2048))
-    prepared = rows.map_batches(
+    num_blocks = math.ceil(examples.num_rows / ROWS_PER_CALL)
+    prepared = ray.data.from_arrow(examples, override_num_blocks=num_blocks).map_batches(
         Prepare,
         fn_constructor_args=(settings.backbone, settings.text, stats, spec),
         batch_format="pyarrow",
-        batch_size=1024,
+        batch_size=None,
         concurrency=1,
     )
     return prepared.materialize()
