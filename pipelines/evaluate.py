@@ -101,7 +101,7 @@ def read(settings: Evaluate) -> tuple[Task, Task | None]:
         judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
         catalogue = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).to_pylist()
         if "dev" in judgments.column("split").unique().to_pylist():
-            dev = tasks.capped(tasks.from_tables(judgments, catalogue, "dev"), settings.max_dev_pairs_per_source)
+            dev = tasks.from_tables(judgments, catalogue, "dev", settings.max_dev_pairs_per_source)
         if measured is None:
             chosen = tables.read(settings.judgments, tables.JUDGMENTS) if settings.judgments else judgments
             measured = tasks.from_tables(chosen, catalogue, "test")

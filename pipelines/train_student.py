@@ -39,7 +39,8 @@ class TrainStudent(JobSettings):
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
     max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
-    max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human rows of one source")
+    max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
+    max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev rows of one source")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more labels cannot be used")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
 
@@ -53,9 +54,9 @@ def main(settings: TrainStudent) -> Summary:
     refuse_too_many(faults, soft_labels.num_rows, settings.max_quarantined_share, settings.soft_labels)
     learning = [soft]
     if settings.student.human_weight:
-        human = capped(judgments, settings.max_judgments_per_source)
-        learning.append(human_examples(human, pin_text, "train", settings.student.human_weight))
-    dev = human_examples(judgments, pin_text, "dev", weight=1.0)
+        human = of_split(judgments, "train", settings.max_judgments_per_source)
+        learning.append(human_examples(human, pin_text, settings.student.human_weight))
+    dev = human_examples(of_split(judgments, "dev", settings.max_dev_pairs_per_source), pin_text, weight=1.0)
     log.info("learning from %d soft labels and %d judgments", soft.num_rows, sum(t.num_rows for t in learning[1:]))
     connect(settings.cluster)
     lineage = {
@@ -76,10 +77,9 @@ def main(settings: TrainStudent) -> Summary:
     )
 
 
-def capped(judgments: pa.Table, most: int | None) -> pa.Table:
-    """The train judgments, at most so many of each source."""
-    of_train = judgments.filter(pc.field("split") == "train")
-    return of_train if most is None else of_train.take(capped_by_source(of_train, most))
+def of_split(judgments: pa.Table, split: str, most: int | None) -> pa.Table:
+    """The judgments of a split, at most so many of each source."""
+    return capped_by_source(judgments.filter(pc.field("split") == split), most)
 
 
 def first_by_key(soft_labels: pa.Table, most: int | None) -> pa.Table:

@@ -29,6 +29,7 @@ class TrainTeacher(JobSettings):
     name: str = Field("teacher", description="the teacher's name; its version is NAME@HASH")
     teacher: TeacherSettings = TeacherSettings()
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on train pairs of one source")
+    max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev pairs of one source")
     cluster: ClusterSettings = ClusterSettings()
 
 
@@ -36,7 +37,8 @@ def main(settings: TrainTeacher) -> Summary:
     """Read, train, publish."""
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS)
     pin_text = read(f"{settings.tables}/pin_text", PIN_TEXT)
-    examples = judged_examples(judgments, pin_text, settings.teacher.text, settings.max_pairs_per_source)
+    limits = (settings.max_pairs_per_source, settings.max_dev_pairs_per_source)
+    examples = judged_examples(judgments, pin_text, settings.teacher.text, *limits)
     log.info("training on %d of %d judged pairs", examples.num_rows, judgments.num_rows)
     connect(settings.cluster)
     lineage = {"tables": settings.tables, "num_pairs": examples.num_rows}

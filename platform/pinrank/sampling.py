@@ -96,14 +96,16 @@ def hashes(keys: Iterable[str], seed: int) -> NDArray[np.uint64]:
     return np.fromiter((xxhash.xxh3_64_intdigest(key.encode(), seed) for key in keys), dtype=np.uint64)
 
 
-def capped_by_source(judgments: pa.Table, most: int) -> NDArray[np.int64]:
-    """Row numbers of at most `most` judgments of each source: those with the smallest hashes of their ids.
+def capped_by_source(judgments: pa.Table, most: int | None) -> pa.Table:
+    """At most `most` judgments of each source, those with the smallest hashes of their ids; None: all.
 
     judgments: judgment_id, source. Which ones does not depend on the order of the rows.
     """
+    if most is None:
+        return judgments
     _, sources = np.unique(np.asarray(judgments.column("source").to_pylist()), return_inverse=True)
     order = hashes(judgments.column("judgment_id").to_pylist(), 0)
-    return np.flatnonzero(rank_within(sources, order) < most)
+    return judgments.take(np.flatnonzero(rank_within(sources, order) < most))
 
 
 def rank_within(codes: NDArray[np.integer], order: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pinrank.student.export import StudentBundle, open_student
 from ray import serve
 
 from pinrank.lexical import field_terms
+from pinrank.student.export import StudentBundle, open_student
 from pinrank.text import tidy
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.settings import RerankSettings

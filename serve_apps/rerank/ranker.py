@@ -7,9 +7,9 @@ import asyncio
 
 import numpy as np
 from numpy.typing import NDArray
-from pinrank.student.export import StudentBundle, open_student
 
 from pinrank.levels import probabilities
+from pinrank.student.export import StudentBundle, open_student
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.settings import RerankSettings
 

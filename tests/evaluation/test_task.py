@@ -71,9 +71,9 @@ def test_an_empty_split_or_a_pin_without_text_is_an_error(tmp_path: Path) -> Non
 def test_a_cap_keeps_the_same_pairs_of_each_source_in_any_order() -> None:
     world = generate(SMALL)
     catalogue = pin_text(world.pins, None, (), EngagementSettings()).to_pylist()
-    task = tasks.capped(tasks.from_tables(world.judgments, catalogue, "train"), 5)
+    task = tasks.from_tables(world.judgments, catalogue, "train", 5)
     backwards = world.judgments.take(list(range(world.judgments.num_rows))[::-1])
-    other = tasks.capped(tasks.from_tables(backwards, catalogue, "train"), 5)
+    other = tasks.from_tables(backwards, catalogue, "train", 5)
     chosen = task.judgments.column("judgment_id").to_pylist()
     assert sorted(chosen) == sorted(other.judgments.column("judgment_id").to_pylist())
     assert len(chosen) == 5 * len(set(task.judgments.column("source").to_pylist()))

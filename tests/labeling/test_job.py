@@ -81,9 +81,7 @@ def test_a_finished_job_returns_without_grading_again(
     settings = settings_of(tables_dir, tiny_teacher_dir)
     main(settings)
     before = contents(settings.output)
-    started = time.monotonic()
     assert main(settings).details["resumed_shards"] == 30
-    assert time.monotonic() - started < 5
     assert contents(settings.output) == before
 
 

@@ -14,9 +14,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, tiny_bert_dir: Path) -> Shop:
     return make_shop(tmp_path_factory.mktemp("shop"), tiny_bert_dir)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(ray_session: None, shop: Shop) -> Iterator[httpx.Client]:
-    """A client of the served application."""
+    """A client of the served application, which gives its CPU back after the tests of serving."""
     from ray import serve
 
     from serve_apps.rerank.app import build

@@ -71,18 +71,17 @@ def test_no_usable_label_is_an_error() -> None:
         soft_examples(labels(label("gone")), pin_text(), 1.0, "soft_labels")
 
 
-def test_only_the_asked_split_of_the_judgments_is_learnt() -> None:
-    rows = judgments(judgment("a", 5, "train"), judgment("b", 1, "dev", 0.125), judgment("b", 3, "test"))
-    train, dev = (human_examples(rows, pin_text(), split, 0.5) for split in ("train", "dev"))
-    assert train["title"].to_pylist() == ["pasta"]
-    assert train["grade"].to_pylist() == [1.0]
-    assert dev["grade"].to_pylist() == [0.125]
-    assert train["weight"].to_pylist() == [0.5]
+def test_a_judgment_gives_its_relevance_where_it_is_known_else_its_level() -> None:
+    rows = judgments(judgment("a", 5, "train"), judgment("b", 1, "train", 0.125))
+    examples = human_examples(rows, pin_text(), 0.5)
+    assert examples["title"].to_pylist()[0] == "pasta"
+    assert examples["grade"].to_pylist() == [1.0, 0.125]
+    assert examples["weight"].to_pylist() == [0.5, 0.5]
 
 
 def test_a_judged_pin_without_text_is_an_error_that_names_it() -> None:
     with pytest.raises(JudgmentError, match=r"1 judged pins.*gone"):
-        human_examples(judgments(judgment("gone", 5, "train")), pin_text(), "train", 1.0)
+        human_examples(judgments(judgment("gone", 5, "train")), pin_text(), 1.0)
 
 
 def test_a_human_level_leaves_a_little_for_its_neighbours() -> None:

@@ -46,8 +46,8 @@ def is_public_form(folder: str) -> bool:
     return exists(f"{folder.rstrip('/')}/{PUBLIC_FILE}")
 
 
-def from_tables(judgments: pa.Table, catalogue: list[Pin], split: str) -> Task:
-    """The judgments of one split of a run, with that run's pins (rows of pin_text).
+def from_tables(judgments: pa.Table, catalogue: list[Pin], split: str, max_per_source: int | None = None) -> Task:
+    """The judgments of one split of a run, at most so many of each source, with that run's pins (rows of pin_text).
 
     Raises JudgmentError when the split is empty or a judged pin has no row in pin_text.
     """
@@ -55,7 +55,7 @@ def from_tables(judgments: pa.Table, catalogue: list[Pin], split: str) -> Task:
     if not chosen.num_rows:
         found = ", ".join(sorted(set(judgments.column("split").to_pylist()))) or "no rows at all"
         raise JudgmentError(f"judgments: no row has split '{split}' (found: {found}). Keep some queries for {split}.")
-    return _task(chosen, catalogue)
+    return _task(capped_by_source(chosen, max_per_source), catalogue)
 
 
 def from_public_form(folder: str, level_map: Mapping[str, int] | None, max_quarantined_share: float) -> Task:
@@ -79,12 +79,6 @@ def from_public_form(folder: str, level_map: Mapping[str, int] | None, max_quara
         raise JudgmentError(f"{folder}: holds no judgments that can be scored. Check that its ids match.")
     pin_text = build_pin_text(found.pins, None, (), EngagementSettings())
     return _task(found.judgments, pin_text.to_pylist(), found.quarantined)
-
-
-def capped(task: Task, max_per_source: int) -> Task:
-    """At most so many pairs of each source: those with the smallest hash of their id, whatever the order of rows."""
-    rows = capped_by_source(task.judgments, max_per_source)
-    return Task(task.judgments.take(rows), [task.pairs[row] for row in rows], task.catalogue)
 
 
 def num_with_query_among(task: Task, queries: Sequence[str]) -> int:

@@ -53,21 +53,20 @@ def soft_examples(
     return _examples(kept, pin_text, place[left], targets_NL, temperature, weight=1.0), record, found
 
 
-def human_examples(judgments: pa.Table, pin_text: pa.Table, split: str, weight: float) -> pa.Table:
-    """The judgments of one split as EXAMPLES; JudgmentError when a judged pin has no text.
+def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa.Table:
+    """Judgments as EXAMPLES; JudgmentError when a judged pin has no text.
 
     The target puts HUMAN_CERTAINTY on the human's level and the rest on its neighbours.
     """
-    rows = judgments.filter(pc.equal(judgments["split"], split))
-    place, known = _places(rows["pin_id"], pin_text)
+    place, known = _places(judgments["pin_id"], pin_text)
     if not known.all():
-        missing = rows["pin_id"].filter(pa.array(~known)).unique().to_pylist()
+        missing = judgments["pin_id"].filter(pa.array(~known)).unique().to_pylist()
         raise JudgmentError(
             f"judgments: {len(missing)} judged pins have no row in pin_text (e.g. {', '.join(missing[:3])}). Run "
             "python -m pipelines.build_pin_text on the same pins."
         )
-    levels_N = rows["level"].to_numpy().astype(np.int64)
-    return _examples(rows, pin_text, place, human_targets(levels_N), temperature=1.0, weight=weight)
+    levels_N = judgments["level"].to_numpy().astype(np.int64)
+    return _examples(judgments, pin_text, place, human_targets(levels_N), temperature=1.0, weight=weight)
 
 
 def human_targets(levels_N: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -23,16 +23,21 @@ SPLITS = ("train", "dev")
 
 
 def judged_examples(
-    judgments: pa.Table, pin_text_rows: pa.Table, text: TextSettings, max_pairs_per_source: int | None = None
+    judgments: pa.Table,
+    pin_text_rows: pa.Table,
+    text: TextSettings,
+    max_pairs_per_source: int | None = None,
+    max_dev_pairs_per_source: int | None = None,
 ) -> pa.Table:
     """The train and dev judgments as EXAMPLES; never a test row.
 
-    `max_pairs_per_source` limits the train pairs of each source (pinrank.sampling.capped_by_source). Raises
-    JudgmentError when a pin has no text row or a split is empty.
+    The limits hold for each source of a split (pinrank.sampling.capped_by_source). Raises JudgmentError when a pin has
+    no text row or a split is empty.
     """
-    learning, dev = (judgments.filter(pc.field("split") == split) for split in SPLITS)
-    if max_pairs_per_source is not None:
-        learning = learning.take(capped_by_source(learning, max_pairs_per_source))
+    limits = dict(zip(SPLITS, (max_pairs_per_source, max_dev_pairs_per_source), strict=True))
+    learning, dev = (
+        capped_by_source(judgments.filter(pc.field("split") == split), limit) for split, limit in limits.items()
+    )
     for split, of_split in zip(SPLITS, (learning, dev), strict=True):
         if not of_split.num_rows:
             raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
