@@ -7,7 +7,7 @@
 
 in : pin_text/        pin_id, the seven text fields, fingerprint
      student/         the folder that train_student wrote
-out: pin_embeddings/  pin_id, vector float16[D], fingerprint, encoder: the record
+out: pin_embeddings/  beside pin_text: pin_id, vector float16[D], fingerprint, encoder: the record
      pin_store/       the record as serving reads it, with each pin's side of the MLP and its terms; manifest.json last
 """
 

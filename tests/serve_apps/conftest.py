@@ -14,7 +14,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, tiny_bert_dir: Path) -> Shop:
     return make_shop(tmp_path_factory.mktemp("shop"), tiny_bert_dir)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client(ray_session: None, shop: Shop) -> Iterator[httpx.Client]:
     """A client of the served application, which gives its CPU back after the tests of serving."""
     from ray import serve

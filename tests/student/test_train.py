@@ -20,11 +20,14 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 THINGS = ("pasta", "sofa", "cake", "lamp")
 NUM_PINS = 40
+"""Two of each text: pins may share one."""
 
 
 @pytest.fixture(scope="module")
 def pin_text() -> pa.Table:
-    fields = [dict.fromkeys(FIELDS, "") | {"title": f"{THINGS[place % 4]} number {place}"} for place in range(NUM_PINS)]
+    fields = [
+        dict.fromkeys(FIELDS, "") | {"title": f"{THINGS[place % 4]} number {place % 20}"} for place in range(NUM_PINS)
+    ]
     rows = [{"pin_id": f"pin-{place:02d}", **row, "fingerprint": fingerprint(row)} for place, row in enumerate(fields)]
     return pa.Table.from_pylist(rows, schema=PIN_TEXT.schema)
 
@@ -48,7 +51,7 @@ def trained(pin_text: pa.Table, settings: StudentSettings, folder: Path, **chang
     return folder
 
 
-def test_a_student_learns_is_published_and_embeds(
+def test_a_student_learns_is_published_and_embeds_each_pin(
     ray_session: None, pin_text: pa.Table, tiny_settings: StudentSettings, tmp_path: Path
 ) -> None:
     folder = trained(pin_text, tiny_settings, tmp_path / "student", epochs=3)

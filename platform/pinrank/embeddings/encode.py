@@ -61,13 +61,21 @@ class PinEncoder:
 def embed(pin_text: pa.Table, student: str, settings: EncodingSettings) -> pa.Table:
     """The PIN_EMBEDDINGS of rows of pin_text, ordered by pin_id. Needs a Ray session; `student` is its folder.
 
-    Raises TableError when there are no rows.
+    Pins of one fingerprint are encoded once. Raises TableError when there are no rows.
     """
     if not pin_text.num_rows:
         raise TableError("pin_text: no rows, so there is nothing to embed. Run python -m pipelines.build_pin_text.")
+    fingerprints = np.asarray(pin_text["fingerprint"].to_pylist(), dtype=object)
+    _, first_U, which_N = np.unique(fingerprints, return_index=True, return_inverse=True)
+    distinct = pin_text.take(pa.array(first_U))
+    encoded = _encode(distinct, student, settings).sort_by("fingerprint").take(pa.array(which_N))
+    return encoded.set_column(0, "pin_id", pin_text["pin_id"]).sort_by("pin_id")
+
+
+def _encode(pins: pa.Table, student: str, settings: EncodingSettings) -> pa.Table:
     # Neighbours of like length are padded little.
-    by_length = pin_text.take(pc.sort_indices(_text_bytes(pin_text)))
-    num_blocks = math.ceil(pin_text.num_rows / PINS_PER_CALL)
+    by_length = pins.take(pc.sort_indices(_text_bytes(pins)))
+    num_blocks = math.ceil(pins.num_rows / PINS_PER_CALL)
     encoded = ray.data.from_arrow(by_length, override_num_blocks=num_blocks).map_batches(
         PinEncoder,
         fn_constructor_args=(student, settings.threads_per_actor, settings.precision),
@@ -77,7 +85,8 @@ def embed(pin_text: pa.Table, student: str, settings: EncodingSettings) -> pa.Ta
         num_cpus=settings.cpus_per_actor,
         num_gpus=settings.gpus_per_actor,
     )
-    return pa.concat_tables(_counted(encoded, pin_text.num_rows)).sort_by("pin_id")
+    encoded.context.enable_progress_bars = False
+    return pa.concat_tables(_counted(encoded, pins.num_rows))
 
 
 def vectors_of(embeddings: pa.Table) -> np.ndarray:
@@ -97,5 +106,5 @@ def _counted(encoded: ray.data.Dataset, total: int) -> Iterator[pa.Table]:
     done = 0
     for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
         done += batch.num_rows
-        log.info("embedded %d of %d pins", done, total)
+        log.info("embedded %d of %d distinct pins", done, total)
         yield batch.select(PIN_EMBEDDINGS.schema.names)

@@ -100,6 +100,7 @@ def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats,
         batch_size=None,
         concurrency=1,
     )
+    prepared.context.enable_progress_bars = False
     return prepared.materialize()
 
 
