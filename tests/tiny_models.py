@@ -1,14 +1,29 @@
 """Tiny models with random weights, made on the spot: for tests of mechanics, never of quality."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pinrank.backbones import resolve
 from pinrank.teacher.export import TeacherCard, publish
 from pinrank.teacher.model import HeadSettings, Teacher, open_backbone
 from pinrank.text import TextSettings
+
+TINY = ("xlm-roberta", "deberta-v2", "t5", "llama", "mistral", "qwen2", "qwen3")
+"""The model types that `tiny_backbone` makes; `tiny_bert` makes one more."""
+
+CORPUS = [
+    "red shoes for running",
+    "a bowl of soup | with bread",
+    "abcdefghijklmnopqrstuvwxyz 0123456789",
+    "boots, cakes",
+]
+SIZES = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 160}
+WIDTH = 64
 
 
 def tiny_bert(folder: Path, hidden: int = 32, layers: int = 2) -> Path:
@@ -28,6 +43,16 @@ def tiny_bert(folder: Path, hidden: int = 32, layers: int = 2) -> Path:
     return folder
 
 
+def tiny_backbone(kind: str, folder: Path) -> Path:
+    """A two-layer backbone of a family with a tokenizer of its kind, as a Hugging Face folder."""
+    torch.manual_seed(0)
+    tokenizer = {"xlm-roberta": _xlm_roberta, "deberta-v2": _deberta, "t5": _t5}.get(kind, _decoder)(kind)
+    tokenizer.save_pretrained(folder)
+    vocabulary = len(AutoTokenizer.from_pretrained(folder)) + 8  # some tokenizer classes add tokens of their own
+    _model(kind, vocabulary).save_pretrained(folder)
+    return folder
+
+
 def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
     """A teacher on `backbone` whose head is large enough to give each pair its own grade."""
     head = HeadSettings(hidden=(16, 8))
@@ -39,3 +64,67 @@ def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
             torch.nn.init.normal_(layer.weight, std=0.5)
     card = {"backbone": str(backbone), "pooling": "first", "head": head, "text": text, "metrics": {}, "lineage": {}}
     return publish(teacher, "tiny", card, str(folder))
+
+
+def _model(kind: str, vocabulary: int) -> Any:
+    if kind == "t5":
+        sizes = {"d_model": WIDTH, "d_kv": 16, "num_layers": 2, "num_heads": 4, "d_ff": 64}
+        return transformers.T5EncoderModel(transformers.T5Config(vocab_size=vocabulary, **sizes))
+    if kind == "xlm-roberta":
+        config = transformers.XLMRobertaConfig(vocab_size=vocabulary, hidden_size=WIDTH, type_vocab_size=1, **SIZES)
+        return transformers.XLMRobertaModel(config, add_pooling_layer=False)
+    if kind == "deberta-v2":
+        relative = {"type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+        return transformers.DebertaV2Model(
+            transformers.DebertaV2Config(vocab_size=vocabulary, hidden_size=WIDTH, **SIZES, **relative)
+        )
+    name = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}[kind]
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=vocabulary, hidden_size=WIDTH, num_key_value_heads=1, head_dim=32, **SIZES
+    )
+    return getattr(transformers, f"{name}Model")(config)
+
+
+def _xlm_roberta(kind: str) -> PreTrainedTokenizerFast:
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    frame = ("<s> $A </s>", "<s> $A </s> </s> $B </s>")
+    return _unigram(names, frame, cls_token="<s>", sep_token="</s>")
+
+
+def _deberta(kind: str) -> PreTrainedTokenizerFast:
+    names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "<unk>"}
+    return _unigram(names, ("[CLS] $A [SEP]", "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"))
+
+
+def _t5(kind: str) -> PreTrainedTokenizerFast:
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return _unigram(names, ("$A </s>", "$A </s> $B </s>"))
+
+
+def _decoder(kind: str) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<|begin|>", "<|end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    )
+    if kind in ("llama", "mistral"):
+        _frame(tokenizer, "<|begin|> $A", "<|begin|> $A <|begin|> $B", special)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|begin|>", eos_token="<|end|>")
+
+
+def _unigram(names: dict[str, str], frame: tuple[str, str], **others: str) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = list(names.values())
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.UnigramTrainer(vocab_size=100, special_tokens=special, unk_token="<unk>")
+    )
+    _frame(tokenizer, *frame, special)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **others)
+
+
+def _frame(tokenizer: Tokenizer, single: str, pair: str, special: list[str]) -> None:
+    ids = [(token, tokenizer.token_to_id(token)) for token in special]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=ids)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinrank.labeling.shards import PAIRS, Grading, cut, ordered, rendered, ungradable
-from pinrank.text import FieldBudgets, TextSettings
+from pinrank.text import FieldBudgets, TextSettings, packed
 from tests.labeling.rows import pin_texts, sampled
 
 TEXT = TextSettings()
@@ -23,7 +23,9 @@ def test_pairs_come_by_query_then_pin_with_their_pins_text() -> None:
     assert pairs.schema.equals(PAIRS)
     assert pairs.column("query").to_pylist() == ["boots", "boots", "cake"]
     assert pairs.column("pin_id").to_pylist() == ["p1", "p2", "p3"]
-    assert pairs.column("pin_text").to_pylist() == ["red boots", "blue boots", "a cake"]
+    assert pairs.column("pin_text").to_pylist() == [
+        packed({"title": title}, GRADING.text) for title in ("red boots", "blue boots", "a cake")
+    ]
     assert pairs.column("fingerprint").to_pylist() == pin_texts(**PINS).column("fingerprint").to_pylist()
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pinrank.errors import ModelError
-from pinrank.teacher.model import HeadSettings, Teacher, build_head, open_backbone, pool, pooling_of
+from pinrank.teacher.model import HeadSettings, Teacher, build_head, open_backbone, pool
 
 HIDDEN_NTD = torch.tensor([[[1.0], [2.0], [9.0]], [[3.0], [5.0], [7.0]]])
 MASK_NT = torch.tensor([[1, 1, 0], [1, 1, 1]])
@@ -27,11 +27,6 @@ def test_the_head_ends_in_five_logits():
 def test_a_head_without_hidden_layer_is_refused():
     with pytest.raises(ModelError, match="hidden layer"):
         build_head(8, HeadSettings(hidden=()))
-
-
-def test_an_unknown_family_asks_for_a_pooling():
-    with pytest.raises(ModelError, match="--pooling first, last or mean"):
-        pooling_of("perceiver")
 
 
 def test_logits_do_not_depend_on_padding(tiny_bert_dir: Path):

@@ -1,26 +1,49 @@
-"""Training the teacher on Ray Train."""
+"""Training the teacher on Ray Train: that it learns, and that no kill changes what comes out."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
 from pinrank.errors import ModelError
 from pinrank.teacher.examples import EXAMPLES
-from pinrank.teacher.export import read_card
+from pinrank.teacher.export import TeacherCard, read_card
 from pinrank.teacher.model import HeadSettings
 from pinrank.teacher.score import EngineSettings, grade_pairs
-from pinrank.teacher.settings import TeacherSettings
+from pinrank.teacher.settings import LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
+from tests.tiny_models import tiny_backbone
+
+pytestmark = pytest.mark.ray
 
 WORDS = ("cat", "dog", "sofa", "lamp", "cake", "tree")
+KILL_DEADLINE_S = 180
+
+TRAIN_ALONE = """
+import json, sys
+from pathlib import Path
+from pinrank.cluster import ClusterSettings, connect
+from pinrank.teacher.settings import TeacherSettings
+from tests.teacher.test_train import trained
+connect(ClusterSettings(num_cpus=2, dashboard=False))
+trained(TeacherSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+"""
 
 
 def examples() -> pa.Table:
     """A relation that a tiny model learns in a few steps: L5 where the pin is good, L1 where it is bad."""
     rows = [
-        {"query": query, "text": f"{kind} {pin}", "level": level, "source": "words", "split": split}
+        {"query_id": query, "query": query, "pin_id": f"{kind} {pin}", "pin": f"{kind} {pin}", "level": level}
+        | {"source": "words", "split": split, "query_locale": "en"}
         for query in WORDS
         for pin in WORDS
         for kind, level in (("good", 5), ("bad", 1))
@@ -33,7 +56,7 @@ def settings(backbone: Path, **changes: object) -> TeacherSettings:
     """A few epochs of a tiny teacher."""
     return TeacherSettings(
         backbone=str(backbone),
-        head=HeadSettings(hidden=(16,), dropout=0.0),
+        head=HeadSettings(hidden=(16,), dropout=0.1),
         text=TextSettings(max_query_tokens=4, max_tokens=16),
         batch_size=8,
         precision="float32",
@@ -42,22 +65,92 @@ def settings(backbone: Path, **changes: object) -> TeacherSettings:
     )
 
 
-@pytest.mark.ray
+def trained(chosen: TeacherSettings, folder: Path) -> TeacherCard:
+    return train(examples(), chosen, "words", str(folder), {"note": "test"})
+
+
 def test_two_workers_train_a_teacher_that_learnt_and_is_published(
     ray_session: None, tiny_bert_dir: Path, tmp_path: Path
 ):
     folder = tmp_path / "teacher"
-    card = train(examples(), settings(tiny_bert_dir, num_workers=2), "words", str(folder), {"note": "test"})
+    card = trained(settings(tiny_bert_dir, num_workers=2, accumulation=2), folder)
     assert card == read_card(str(folder))
     assert card.version.startswith("words@")
     assert card.lineage["note"] == "test"
     assert card.metrics["dev_spearman"] > 0.5
+    assert card.calibration.num_pairs == 72
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
     good, bad = grade_pairs(str(folder), [("cat", "good cat"), ("cat", "bad cat")], EngineSettings(name="transformers"))
     assert good[4] - good[0] > bad[4] - bad[0]
 
 
-@pytest.mark.ray
 def test_a_loss_that_is_no_number_publishes_nothing(ray_session: None, tiny_bert_dir: Path, tmp_path: Path):
-    with pytest.raises(ModelError, match=r"nothing was published.*learning_rate"):
-        train(examples(), settings(tiny_bert_dir, learning_rate=1e30), "words", str(tmp_path / "teacher"), {})
-    assert not (tmp_path / "teacher").exists()
+    with pytest.raises(ModelError, match=r"at step \d, so nothing was published.*learning_rate"):
+        trained(settings(tiny_bert_dir, learning_rate=1e30, largest_gradient=1e30), tmp_path / "teacher")
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_stops_when_dev_gets_no_better(ray_session: None, tiny_bert_dir: Path, tmp_path: Path):
+    still = settings(tiny_bert_dir, epochs=50, patience=1, learning_rate=1e-12, head_learning_rate=1e-12)
+    card = trained(still, tmp_path / "teacher")
+    assert card.metrics["epoch"] == 1
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weights(
+    ray_session: None, tiny_bert_dir: Path, tmp_path: Path, root: Path
+):
+    chosen = settings(tiny_bert_dir, checkpoint_every_steps=3, epochs=8)
+    whole = trained(chosen, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", TRAIN_ALONE, chosen.model_dump_json(), str(folder)]
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, cwd=root, env=alone, start_new_session=True) as driver:
+        wait_for_checkpoint(folder, driver)
+        family = psutil.Process(driver.pid).children(recursive=True)
+        os.killpg(driver.pid, signal.SIGKILL)
+        for process in family:
+            if process.is_running():
+                process.kill()
+    assert not folder.exists()
+    (work,) = tmp_path.glob(".killed.training-*")
+    killer = threading.Thread(target=kill_training_worker, args=((work / "checkpoint.pt").stat().st_mtime_ns, work))
+    killer.start()
+    resumed = trained(chosen, folder)
+    killer.join()
+    assert resumed.version == whole.version
+    assert resumed.metrics == whole.metrics
+
+
+@pytest.mark.slow
+def test_qlora_trains_merges_and_vllm_would_open_what_it_published(ray_session: None, tmp_path: Path):
+    backbone = tiny_backbone("llama", tmp_path / "llama")
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.0)
+    card = trained(settings(backbone, lora=lora, epochs=3, head_learning_rate=1e-2), tmp_path / "teacher")
+    assert card.metrics["dev_spearman"] > 0.5
+    config = json.loads((tmp_path / "teacher/config.json").read_text())
+    assert config["dtype"] == "bfloat16"
+    assert "quantization_config" not in config
+    good, bad = grade_pairs(
+        str(tmp_path / "teacher"), [("cat", "good cat"), ("cat", "bad cat")], EngineSettings(name="transformers")
+    )
+    assert good[4] - good[0] > bad[4] - bad[0]
+
+
+def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + KILL_DEADLINE_S
+    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.pt")):
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def kill_training_worker(before_ns: int, work: Path) -> None:
+    """SIGKILL the process that trains as soon as it has written a checkpoint newer than `before_ns`."""
+    deadline = time.monotonic() + KILL_DEADLINE_S
+    while time.monotonic() < deadline:
+        if (work / "checkpoint.pt").exists() and (work / "checkpoint.pt").stat().st_mtime_ns > before_ns:
+            for process in psutil.Process().children(recursive=True):
+                if "RayTrainWorker" in " ".join(process.cmdline()):
+                    process.kill()
+            return
+        time.sleep(0.002)

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+CONFIDENCE_BINS = 15
+"""Of equal width, in the expected calibration error (Guo et al. 2017)."""
+
 RELEVANT_LEVEL = 4
 """A pin counts as relevant for precision from this level on."""
 
@@ -55,6 +58,20 @@ def quadratic_weighted_kappa(levels_N: Integers, predicted_N: Integers, weights:
     observed = _ratio(weights @ (human_N - guess_N) ** 2, total)
     kappa = 1 - _ratio(observed, squares - 2 * mean_human * mean_guess)
     return np.where(_has_two_values(human_N, weights), kappa, np.nan)
+
+
+def expected_calibration_error(levels_N: Integers, probabilities_NL: Floats, weights: Floats | None = None) -> Floats:
+    """How far the confidence in the most likely level is from its accuracy: mean over bins of confidence, weighted by
+    their pairs, of |accuracy - mean confidence| (Naeini, Cooper, Hauskrecht 2015), in [0, 1].
+
+    A few hundred pairs in 15 bins have an error of about 0.03 by chance alone.
+    """
+    weights = _once_each(weights, len(levels_N))
+    confidence_N = probabilities_NL.max(axis=1)
+    surplus_N = (probabilities_NL.argmax(axis=1) + 1 == levels_N) - confidence_N
+    bins_N = np.minimum((confidence_N * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+    surplus_NB = surplus_N[:, None] * (bins_N[:, None] == np.arange(CONFIDENCE_BINS))
+    return _ratio(np.abs(weights @ surplus_NB).sum(axis=-1), weights.sum(axis=-1))
 
 
 def spearman(first_N: Floats, second_N: Floats, weights: Floats | None = None) -> Floats:

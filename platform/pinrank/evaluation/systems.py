@@ -14,7 +14,7 @@ from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
 from pinrank.teacher.export import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
-from pinrank.text import TextSettings, pin_text
+from pinrank.text import TextSettings, packed
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Syst
     """Add the teacher; ModelError when the folder holds none."""
     log.info("teacher: %d pairs", len(task.pairs))
     text = read_card(folder).text
-    texts = [(query, pin_text(pin, text)) for query, pin in task.pairs]
+    texts = [(query, packed(pin, text)) for query, pin in task.pairs]
     place = {pair: row for row, pair in enumerate(dict.fromkeys(texts))}
     logits_UL = grade_pairs(folder, list(place), engine)
     systems.graded["teacher"] = from_logits(logits_UL[[place[pair] for pair in texts]])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.faults import Fault, fault
 from pinrank.tables import SAMPLED_PAIRS
-from pinrank.text import FIELDS, TextSettings, pin_text
+from pinrank.text import FIELDS, TextSettings, packed
 
 PAIRS = pa.schema(
     [
@@ -25,7 +25,7 @@ PAIRS = pa.schema(
         ("fingerprint", pa.string()),
     ]
 )
-"""A pair with all that its grade needs: the sampled columns, the pin as the teacher reads it, its fingerprint."""
+"""A pair with all that its grade needs: the sampled columns, the pin as PairTokenizer reads it, its fingerprint."""
 
 _UNIT, _RECORD = "\x1f", "\x1e"
 _MISSING = "\x00"
@@ -61,7 +61,7 @@ def rendered(pin_texts: pa.Table, pin_ids: pa.ChunkedArray, text: TextSettings) 
     """Columns pin_id, pin_text, fingerprint of those rows of pin_texts (PIN_TEXT) whose id is among pin_ids."""
     used = pin_texts.filter(pc.is_in(pin_texts.column("pin_id"), pin_ids.combine_chunks()))
     rows = used.select(list(FIELDS)).to_pylist()
-    texts = pa.array([pin_text(row, text) for row in rows], pa.string())
+    texts = pa.array([packed(row, text) for row in rows], pa.string())
     return used.select(["pin_id", "fingerprint"]).append_column("pin_text", texts)
 
 

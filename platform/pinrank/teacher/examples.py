@@ -1,25 +1,63 @@
-"""From judgments and pin text to what the teacher trains on."""
+"""From judgments and pin text to what the teacher trains on. Letters: N pairs, L = 5 levels."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pinrank.errors import JudgmentError
+from pinrank.levels import NUM_LEVELS
 from pinrank.sampling import capped_by_source
-from pinrank.text import FIELDS, TextSettings, pin_text
+from pinrank.teacher import targets as distributions
+from pinrank.teacher.targets import Targets
+from pinrank.teacher.tokens import PairTokenizer, Prompt
+from pinrank.text import FIELDS, TextSettings, packed
 
 EXAMPLES = pa.schema(
     [
+        ("query_id", pa.string()),
         ("query", pa.string()),
-        ("text", pa.string()),
+        ("query_locale", pa.string()),
+        ("pin_id", pa.string()),
+        ("pin", pa.string()),
         ("level", pa.int8()),
         ("relevance", pa.float32()),
         ("source", pa.string()),
         ("split", pa.string()),
     ]
 )
-"""A judged pair with the pin as text."""
+"""A judged pair with the pin as packed text; several rows of a pair are its several annotators."""
 
 SPLITS = ("train", "dev")
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """The examples of one split: prompts with levels 1..5, what to learn, grades in [0, 1], sources and locales."""
+
+    prompts: list[Prompt]
+    levels_N: NDArray[np.int64]
+    targets_NL: NDArray[np.float64]
+    grades_N: NDArray[np.float64]
+    sources_N: NDArray[np.str_]
+    locales_N: NDArray[np.str_]
+
+    def lengths(self) -> list[int]:
+        """Tokens of every prompt."""
+        return [len(prompt.token_ids) for prompt in self.prompts]
+
+    def take(self, rows: NDArray[np.int64]) -> "Tokenised":
+        """Some of the pairs."""
+        return Tokenised(
+            [self.prompts[row] for row in rows],
+            self.levels_N[rows],
+            self.targets_NL[rows],
+            self.grades_N[rows],
+            self.sources_N[rows],
+            self.locales_N[rows],
+        )
 
 
 def judged_examples(
@@ -42,12 +80,46 @@ def judged_examples(
         if not of_split.num_rows:
             raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
     rows = [*learning.to_pylist(), *dev.to_pylist()]
-    texts = {row["pin_id"]: pin_text(row, text) for row in pin_text_rows.select(["pin_id", *FIELDS]).to_pylist()}
-    unknown = sorted({row["pin_id"] for row in rows} - texts.keys())
+    pins = {row["pin_id"]: packed(row, text) for row in pin_text_rows.select(["pin_id", *FIELDS]).to_pylist()}
+    unknown = sorted({row["pin_id"] for row in rows} - pins.keys())
     if unknown:
         raise JudgmentError(
             f"judgments: {len(unknown)} judged pins have no row in pin_text (e.g. {', '.join(unknown[:3])}). Run "
             "python -m pipelines.build_pin_text on the same pins."
         )
-    examples = [{**row, "text": texts[row["pin_id"]]} for row in rows]
+    examples = [{**row, "pin": pins[row["pin_id"]]} for row in rows]
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
+
+
+def tokenised(examples: pa.Table, split: str, tokenizer: PairTokenizer, targets: Targets) -> Tokenised:
+    """Tokenise one split of EXAMPLES; a grade is the relevance where it is known, else (level - 1) / 4."""
+    rows = examples.filter(pc.field("split") == split)
+    levels_N = rows["level"].to_numpy().astype(np.int64)
+    relevance_N = rows["relevance"].to_numpy().astype(np.float64)
+    sources_N, locales_N = (
+        np.asarray(pc.fill_null(rows[name], "").to_pylist(), dtype=np.str_) for name in ("source", "query_locale")
+    )
+    return Tokenised(
+        prompts=tokenizer.prompts(list(zip(rows["query"].to_pylist(), rows["pin"].to_pylist(), strict=True))),
+        levels_N=levels_N,
+        targets_NL=_targets(rows, targets, levels_N, relevance_N, sources_N),
+        grades_N=np.where(np.isnan(relevance_N), (levels_N - 1) / (NUM_LEVELS - 1), relevance_N),
+        sources_N=sources_N,
+        locales_N=locales_N,
+    )
+
+
+def _targets(
+    rows: pa.Table,
+    kind: Targets,
+    levels_N: NDArray[np.int64],
+    relevance_N: NDArray[np.float64],
+    sources_N: NDArray[np.str_],
+) -> NDArray[np.float64]:
+    if kind == "level":
+        return distributions.of_levels(levels_N)
+    if kind == "relevance":
+        return distributions.of_relevance(levels_N, relevance_N, sources_N)
+    pairs = pc.binary_join_element_wise(rows["query_id"], rows["pin_id"], "\x1f").to_pylist()
+    _, pairs_N = np.unique(np.asarray(pairs, dtype=np.str_), return_inverse=True)
+    return distributions.of_annotators(levels_N, pairs_N)

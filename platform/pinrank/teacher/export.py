@@ -24,7 +24,9 @@ from transformers import AutoTokenizer
 from pinrank.backbones import resolve
 from pinrank.errors import ModelError
 from pinrank.tables import replace_folder
-from pinrank.teacher.model import ACTIVATIONS, HeadSettings, Pooling, Teacher, hidden_size, open_backbone
+from pinrank.teacher.calibration import Calibration
+from pinrank.teacher.families import Pooling
+from pinrank.teacher.model import ACTIVATIONS, HeadSettings, Teacher, hidden_size, open_backbone
 from pinrank.text import TextSettings
 
 CARD = "card.json"
@@ -42,6 +44,7 @@ class TeacherCard(BaseModel):
     pooling: Pooling
     head: HeadSettings
     text: TextSettings
+    calibration: Calibration = Calibration()
     metrics: dict[str, float]
     lineage: dict[str, Any]
 

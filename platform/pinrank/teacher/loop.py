@@ -1,178 +1,251 @@
 """What one Ray Train worker of the teacher does.
 
-AdamW with one rate for the backbone and one for the head, linear warm-up and cosine decay, length-grouped batches.
-Rank 0 measures each epoch on dev and hands its weights to Ray Train.
+AdamW with rates by layer, linear warm-up and cosine decay, length-grouped batches, gradient accumulation. Rank 0
+measures each epoch on dev and writes the checkpoints. Every random choice is a function of seed, step and rank, so that
+a run that was killed and resumed ends, on a CPU, with the weights of one that was not.
+
+Letters: N pairs, L = 5 levels.
 """
 
+import contextlib
 import logging
-import tempfile
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray.train
 import torch
 from numpy.typing import NDArray
-from ray.train import Checkpoint
+from pydantic import BaseModel, ConfigDict
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import prepare_model
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from pinrank.backbones import resolve
-from pinrank.errors import ModelError
+from pinrank.errors import ParityError
 from pinrank.evaluation.dev import mean_spearman
 from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities, score
 from pinrank.precision import autocast
 from pinrank.schedule import rate_at
-from pinrank.teacher.batches import length_grouped, num_batches
-from pinrank.teacher.examples import EXAMPLES
-from pinrank.teacher.model import Teacher, open_backbone, uses_token_types
+from pinrank.teacher import checkpoint
+from pinrank.teacher.batches import balanced, length_grouped, num_batches
+from pinrank.teacher.calibration import fit_calibration
+from pinrank.teacher.examples import EXAMPLES, Tokenised, tokenised
+from pinrank.teacher.export import publish
+from pinrank.teacher.families import Pooling
+from pinrank.teacher.lora import merged, open_trainable, refuse_if_changed
+from pinrank.teacher.losses import loss_of
+from pinrank.teacher.model import Teacher, uses_token_types
+from pinrank.teacher.optimisation import optimizer_of
 from pinrank.teacher.settings import TeacherSettings
-from pinrank.teacher.tokens import PairTokenizer, Prompt, padded
+from pinrank.teacher.targets import class_weights
+from pinrank.teacher.tokens import PairTokenizer, padded
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = "teacher.safetensors"
+PUBLISHED = "teacher"
+REFUSED = "refused.txt"
 STEPS_BETWEEN_LOGS = 25
+PROBE_PAIRS = 512
 EVALUATION_BATCH = 128
 
 
-@dataclass(frozen=True)
-class Tokenised:
-    """The examples of one split: prompts with their levels 1..5, grades in [0, 1] and sources."""
+class Diverged(ArithmeticError):
+    """A loss or gradient that is no number."""
 
-    prompts: list[Prompt]
-    levels_N: NDArray[np.int64]
-    grades_N: NDArray[np.float64]
-    sources_N: NDArray[np.str_]
 
-    def lengths(self) -> list[int]:
-        """Tokens of every prompt."""
-        return [len(prompt.token_ids) for prompt in self.prompts]
+class TrainingRun(BaseModel):
+    """What the driver hands to every worker. The folder must be one that all nodes see."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    settings: TeacherSettings
+    pooling: Pooling
+    examples: Path
+    folder: Path
+    lineage: dict[str, Any]
 
 
 class Worker:
     """A teacher in training, on this worker's device."""
 
-    def __init__(self, settings: TeacherSettings, pooling: Any, examples: pa.Table) -> None:
+    def __init__(self, settings: TeacherSettings, pooling: Pooling, examples: pa.Table, folder: Path) -> None:
         self.settings = settings
+        self.folder = folder
         self.device = ray.train.torch.get_device()
         if self.device.type == "cpu":
             torch.set_num_threads(settings.cpus_per_worker)
-        torch.manual_seed(settings.seed)
         context = ray.train.get_context()
         self.rank, self.num_ranks = context.get_world_rank(), context.get_world_size()
-        tokenizer = PairTokenizer.open(resolve(settings.backbone), settings.text)
-        self.pad_id = tokenizer.tokenizer.pad_token_id or 0
-        self.learning, self.dev = (tokenised(examples, split, tokenizer) for split in ("train", "dev"))
-        # Eager attention: the backward pass of the fused one is several times slower on CPUs (docs/decisions).
-        attention = "eager" if self.device.type == "cpu" else "sdpa"
-        backbone = open_backbone(settings.backbone, attention, settings.backbone_dropout)
-        self.teacher = Teacher(backbone, pooling, settings.head)
-        self.parallel = prepare_model(self.teacher)
-        self.uses_types = uses_token_types(self.teacher.backbone)
-        self.steps = settings.epochs * num_batches(len(self.learning.prompts), settings.batch_size, self.num_ranks)
-        self.step = 0
-        self.optimizer = optimizer(self.teacher, settings)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: rate_at(step, self.steps, settings.warmup_share)
+        self.tokenizer = PairTokenizer.open(resolve(settings.backbone), settings.text)
+        self.learning, self.dev = (
+            tokenised(examples, split, self.tokenizer, settings.targets) for split in ("train", "dev")
         )
+        torch.manual_seed(settings.seed)
+        self.teacher = Teacher(open_trainable(settings, self.device), pooling, settings.head)
+        self.parallel = prepare_model(self.teacher)
+        self.uses_types = uses_token_types(self.teacher.backbone.config)
+        batches = num_batches(len(self.learning.prompts), settings.batch_size, self.num_ranks)
+        self.steps_per_epoch = -(-batches // settings.accumulation)
+        self.steps = settings.epochs * self.steps_per_epoch
+        self.weights_L = self._class_weights()
+        self.optimizer = optimizer_of(self.teacher, settings)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.progress = checkpoint.resume(folder, self.teacher, self.optimizer)
 
     def learn(self, epoch: int) -> None:
-        """One pass over this rank's share of the training pairs."""
+        """What is left of one pass over this rank's share of the training pairs."""
         self.parallel.train()
-        seed = self.settings.seed * 1_000 + epoch
-        lengths = self.learning.lengths()
-        for rows in length_grouped(lengths, self.settings.batch_size, seed, self.rank, self.num_ranks):
-            loss = self.descend(rows)
-            if self.step % STEPS_BETWEEN_LOGS == 0 and self.rank == 0:
-                log.info("teacher step %d of %d, epoch %d, loss %.4f", self.step, self.steps, epoch + 1, loss)
-            self.step += 1
+        done = self.progress.step - epoch * self.steps_per_epoch
+        for micro_batches in islice(self._steps(epoch), done, None):
+            loss = self.descend(micro_batches)
+            if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
+                log.info("teacher step %d of %d, epoch %d, loss %.4f", self.progress.step, self.steps, epoch + 1, loss)
+            self.progress.step += 1
+            every = self.settings.checkpoint_every_steps
+            if self.rank == 0 and every and self.progress.step % every == 0:
+                checkpoint.save(self.folder, self.progress, self.teacher, self.optimizer)
 
-    def descend(self, rows: NDArray[np.int64]) -> float:
-        """One optimiser step on a batch; returns its loss, and raises ModelError when that is no number."""
-        levels_N = torch.as_tensor(self.learning.levels_N[rows], device=self.device)
-        with autocast(self.settings.precision, self.device):
-            logits_NL = self.parallel(**self.batch(self.learning, rows))
-        loss = nn.functional.cross_entropy(logits_NL, levels_N - 1)
-        if not torch.isfinite(loss):
-            raise ModelError(f"the loss is {loss.item()} at step {self.step}: lower --teacher.learning_rate")
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.teacher.parameters(), self.settings.largest_gradient)
+    def descend(self, micro_batches: list[NDArray[np.int64]]) -> float:
+        """One optimiser step on the sum of a few batches; returns the mean loss, or raises Diverged before the step."""
+        step = self.progress.step
+        torch.manual_seed((self.settings.seed * 1_000_003 + step) * self.num_ranks + self.rank)
+        share = rate_at(step, self.steps, self.settings.warmup_share)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        total = 0.0
+        for place, rows in enumerate(micro_batches):
+            with self._synchronised(place == len(micro_batches) - 1):
+                with autocast(self.settings.precision, self.device):
+                    logits_NL = self.parallel(**self.batch(self.learning, rows))
+                targets_NL = torch.as_tensor(self.learning.targets_NL[rows], device=self.device, dtype=torch.float32)
+                loss = loss_of(self.settings.loss, logits_NL, targets_NL, self.weights_L) / len(micro_batches)
+                loss.backward()
+            total += loss.item()
+        norm = nn.utils.clip_grad_norm_(self.parallel.parameters(), self.settings.largest_gradient)
+        if not torch.isfinite(norm):  # after the gradients were averaged: on one rank if and only if on all
+            raise Diverged(
+                f"the loss is {total} and the gradient's norm {norm.item()} at step {step}, so nothing was published. "
+                "Lower --teacher.learning_rate."
+            )
         self.optimizer.step()
-        self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return loss.item()
+        return total
 
-    def report(self, epoch: int) -> None:
-        """Hand the epoch's dev figures and weights to Ray Train; a barrier for all ranks."""
+    def finish(self, epoch: int) -> None:
+        """Measure the epoch, keep its weights when it is the best, checkpoint. A barrier for all ranks."""
         if self.rank != 0:
             ray.train.report({})
             return
-        metrics = self.measure()
+        dev_logits_NL = self.grade(self.dev)
+        metrics = dev_metrics(dev_logits_NL, self.dev) | {"epoch": float(epoch + 1)}
         log.info("teacher epoch %d: %s", epoch + 1, {name: round(value, 4) for name, value in metrics.items()})
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(self.teacher, f"{folder}/{WEIGHTS}")
-            ray.train.report(metrics | {"epoch": float(epoch + 1)}, checkpoint=Checkpoint.from_directory(folder))
+        self.progress.epochs_done = epoch + 1
+        if metrics["dev_spearman"] > self.progress.best_metrics.get("dev_spearman", -math.inf):
+            checkpoint.keep_best(self.folder, epoch + 1, self.teacher, torch.from_numpy(dev_logits_NL))
+            self.progress.best_epoch, self.progress.best_metrics = epoch + 1, metrics
+        checkpoint.save(self.folder, self.progress, self.teacher, self.optimizer)
+        checkpoint.drop_others(self.folder, self.progress.best_epoch)
+        ray.train.report(metrics)
 
-    def measure(self) -> dict[str, float]:
-        """Cross-entropy, accuracy and Spearman on dev."""
+    def goes_on(self) -> bool:
+        """Whether the next epoch is worth its time; the same answer on all ranks."""
+        patience = self.settings.patience
+        stale = self.progress.epochs_done - self.progress.best_epoch
+        return bool(broadcast_from_rank_zero(patience is None or stale < patience))
+
+    def grade(self, split: Tokenised) -> NDArray[np.float32]:
+        """Logits of a split's pairs, float32[N, 5]."""
         self.teacher.eval()
-        logits_NL = np.empty((len(self.dev.prompts), NUM_LEVELS), dtype=np.float32)
-        order = np.argsort(self.dev.lengths(), kind="stable")
+        logits_NL = np.empty((len(split.prompts), NUM_LEVELS), dtype=np.float32)
+        order = np.argsort(split.lengths(), kind="stable")
         for start in range(0, len(order), EVALUATION_BATCH):
             rows = order[start : start + EVALUATION_BATCH]
-            with torch.inference_mode(), autocast(self.settings.precision, self.device):
-                logits_NL[rows] = self.teacher(**self.batch(self.dev, rows)).cpu().numpy()
-        graded_NL = probabilities(logits_NL)
-        of_human_N = graded_NL[np.arange(len(graded_NL)), self.dev.levels_N - 1]
-        return {
-            "dev_loss": float(-np.log(np.maximum(of_human_N, 1e-12)).mean()),
-            "dev_accuracy": float((most_likely_level(graded_NL) == self.dev.levels_N).mean()),
-            **mean_spearman(score(graded_NL), self.dev.grades_N, self.dev.sources_N),
-        }
+            with torch.no_grad(), autocast(self.settings.precision, self.device):
+                logits_NL[rows] = self.teacher(**self.batch(split, rows)).cpu().numpy()
+        return logits_NL
 
     def batch(self, split: Tokenised, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Rows of a split as padded tensors on this worker's device."""
-        tensors = padded([split.prompts[row] for row in rows], self.pad_id, self.uses_types)
+        tensors = padded([split.prompts[row] for row in rows], self.tokenizer.pad_id, self.uses_types)
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}
+
+    def _steps(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
+        """The epoch's batches, as many together as make one step."""
+        seed = self.settings.seed * 1_000 + epoch
+        balance = self.settings.source_balance
+        rows = balanced(self.learning.sources_N, balance, seed) if balance else None
+        batches = length_grouped(
+            self.learning.lengths(), self.settings.batch_size, seed, self.rank, self.num_ranks, rows
+        )
+        while together := list(islice(batches, self.settings.accumulation)):
+            yield together
+
+    def _synchronised(self, is_last: bool) -> contextlib.AbstractContextManager[Any]:
+        if is_last or not isinstance(self.parallel, nn.parallel.DistributedDataParallel):
+            return contextlib.nullcontext()
+        return self.parallel.no_sync()
+
+    def _class_weights(self) -> Tensor | None:
+        if not self.settings.class_weighting:
+            return None
+        weights_L = class_weights(self.learning.targets_NL, self.settings.class_weighting)
+        return torch.as_tensor(weights_L, device=self.device, dtype=torch.float32)
 
 
 def train_worker(config: dict[str, Any]) -> None:
-    """The function that Ray Train runs: `settings`, `pooling` and the path of `examples` in its config."""
+    """The function that Ray Train runs; its config is a TrainingRun as a dict.
+
+    Rank 0 ends with the finished teacher in FOLDER/PUBLISHED, or the reason why there is none in FOLDER/REFUSED.
+    """
     logging.basicConfig(level=logging.INFO)
-    settings = TeacherSettings.model_validate(config["settings"])
-    worker = Worker(settings, config["pooling"], pq.read_table(config["examples"], schema=EXAMPLES))
-    for epoch in range(settings.epochs):
-        worker.learn(epoch)
-        worker.report(epoch)
+    run = TrainingRun.model_validate(config)
+    worker = Worker(run.settings, run.pooling, pq.read_table(run.examples, schema=EXAMPLES), run.folder)
+    try:
+        for epoch in range(worker.progress.epochs_done, run.settings.epochs):
+            if not worker.goes_on():
+                break
+            worker.learn(epoch)
+            worker.finish(epoch)
+        if worker.rank == 0:
+            conclude(worker, run)
+    except (Diverged, ParityError) as refused:  # would only come again: no case for a retry
+        if worker.rank == 0:
+            (run.folder / REFUSED).write_text(str(refused))
 
 
-def tokenised(examples: pa.Table, split: str, tokenizer: PairTokenizer) -> Tokenised:
-    """Tokenise one split of EXAMPLES; a grade is the relevance where it is known, else (level - 1) / 4."""
-    rows = examples.filter(pc.field("split") == split)
-    levels_N = rows["level"].to_numpy().astype(np.int64)
-    relevance_N = rows["relevance"].to_numpy().astype(np.float64)
-    return Tokenised(
-        prompts=tokenizer.prompts(list(zip(rows["query"].to_pylist(), rows["text"].to_pylist(), strict=True))),
-        levels_N=levels_N,
-        grades_N=np.where(np.isnan(relevance_N), (levels_N - 1) / (NUM_LEVELS - 1), relevance_N),
-        sources_N=np.asarray(rows["source"].to_pylist()),
-    )
+def conclude(worker: Worker, run: TrainingRun) -> None:
+    """Merge, calibrate and publish the best epoch; ParityError when the merged teacher is another than the trained."""
+    progress = worker.progress
+    dev_logits_NL = checkpoint.load_best(run.folder, progress.best_epoch, worker.teacher).numpy()
+    if run.settings.lora:
+        worker.teacher = merged(worker.teacher, run.settings.lora, worker.device)
+        probe = np.arange(min(PROBE_PAIRS, len(dev_logits_NL)))
+        refuse_if_changed(dev_logits_NL[probe], worker.grade(worker.dev.take(probe)))
+    card = {
+        "backbone": run.settings.backbone,
+        "pooling": run.pooling,
+        "head": run.settings.head,
+        "text": run.settings.text,
+        "calibration": fit_calibration(dev_logits_NL, worker.dev.levels_N, worker.dev.locales_N),
+        "metrics": progress.best_metrics,
+        "lineage": run.lineage | {"training": run.settings.model_dump(mode="json")},
+    }
+    publish(worker.teacher, run.name, card, str(run.folder / PUBLISHED))
 
 
-def optimizer(teacher: Teacher, settings: TeacherSettings) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed."""
-    groups = []
-    for module, rate in ((teacher.backbone, settings.learning_rate), (teacher.head, settings.head_learning_rate)):
-        weights = [weight for weight in module.parameters() if weight.requires_grad]
-        matrices = [weight for weight in weights if weight.dim() > 1]
-        vectors = [weight for weight in weights if weight.dim() <= 1]
-        groups += [
-            {"params": matrices, "lr": rate, "weight_decay": settings.weight_decay},
-            {"params": vectors, "lr": rate, "weight_decay": 0.0},
-        ]
-    return torch.optim.AdamW(groups, fused=True)
+def dev_metrics(logits_NL: NDArray[np.float32], dev: Tokenised) -> dict[str, float]:
+    """Cross-entropy with the human level, accuracy and Spearman on dev."""
+    graded_NL = probabilities(logits_NL)
+    of_human_N = graded_NL[np.arange(len(graded_NL)), dev.levels_N - 1]
+    return {
+        "dev_loss": float(-np.log(np.maximum(of_human_N, 1e-12)).mean()),
+        "dev_accuracy": float((most_likely_level(graded_NL) == dev.levels_N).mean()),
+        **mean_spearman(score(graded_NL), dev.grades_N, dev.sources_N),
+    }

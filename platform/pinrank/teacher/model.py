@@ -8,21 +8,18 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PretrainedConfig, PreTrainedModel
 
 from pinrank.backbones import resolve
 from pinrank.errors import ModelError
 from pinrank.levels import NUM_LEVELS
+from pinrank.teacher.families import Family, Pooling, family_of
 
-Pooling = Literal["first", "last", "mean"]
 Activation = Literal["gelu", "tanh", "relu"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
-FIRST_TOKEN = ("bert", "roberta", "xlm-roberta", "distilbert", "deberta", "deberta-v2", "mpnet", "electra", "albert")
-WITH_TOKEN_TYPES = ("bert", "deberta", "electra", "albert")
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "dropout_rate")
 """How the families call the dropouts inside a backbone."""
-WITH_UNUSED_POOLER = ("bert", "roberta", "xlm-roberta", "electra", "albert")
 
 
 class HeadSettings(BaseModel):
@@ -47,7 +44,8 @@ class Teacher(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         hidden_NTD = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
-        logits_NL: Tensor = self.head(pool(hidden_NTD, attention_mask, self.pooling))
+        pooled_ND = pool(hidden_NTD, attention_mask, self.pooling)
+        logits_NL: Tensor = self.head(pooled_ND.to(next(self.head.parameters()).dtype))
         return logits_NL.float()
 
 
@@ -73,22 +71,31 @@ def build_head(width: int, settings: HeadSettings) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, NUM_LEVELS))
 
 
-def open_backbone(name: str, attention: str = "sdpa", dropout: float | None = None) -> PreTrainedModel:
-    """Load a backbone without language-model or classification head, in float32.
+def open_backbone(
+    name: str,
+    attention: str | None = None,
+    dropout: float | None = None,
+    dtype: torch.dtype = torch.float32,
+    **options: Any,
+) -> PreTrainedModel:
+    """Load a backbone without language-model or classification head; of an encoder-decoder, its encoder.
 
-    Eager attention trains three times faster than "sdpa" on CPUs, whose backward pass is slow. `dropout` replaces
-    every dropout inside the backbone; None leaves them as they were pretrained. Raises ModelError when the folder
-    lacks weights.
+    Eager attention trains three times faster than "sdpa" on CPUs, whose backward pass is slow; None leaves the choice
+    to transformers. `dropout` replaces every dropout inside the backbone; None leaves them as they were pretrained.
+    `options` go to from_pretrained. Raises ModelError when the folder lacks weights or its family is unknown.
     """
     folder = resolve(name)
     config = AutoConfig.from_pretrained(folder)
+    family = family_of(config.model_type)
     if dropout is not None:
         for setting in DROPOUTS:
             if hasattr(config, setting):
                 setattr(config, setting, dropout)
-    options: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in WITH_UNUSED_POOLER else {}
-    backbone, loading = AutoModel.from_pretrained(
-        folder, config=config, dtype=torch.float32, attn_implementation=attention, output_loading_info=True, **options
+    if family.unused_pooler:
+        options["add_pooling_layer"] = False
+    opener = AutoModelForTextEncoding if family.encoder_of else AutoModel
+    backbone, loading = opener.from_pretrained(
+        folder, config=config, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
     )
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
@@ -96,14 +103,9 @@ def open_backbone(name: str, attention: str = "sdpa", dropout: float | None = No
     return backbone
 
 
-def pooling_of(model_type: str) -> Pooling:
-    """The pooling that suits a backbone family; ModelError for one that pinrank does not know."""
-    if model_type in FIRST_TOKEN:
-        return "first"
-    raise ModelError(
-        f"backbone family '{model_type}' has no default pooling; the known ones are {', '.join(FIRST_TOKEN)}. "
-        "Set --pooling first, last or mean."
-    )
+def backbone_family(name: str) -> Family:
+    """The family of a backbone, from its config; ModelError for one that pinrank does not know."""
+    return family_of(AutoConfig.from_pretrained(resolve(name)).model_type)
 
 
 def hidden_size(backbone: PreTrainedModel) -> int:
@@ -111,6 +113,6 @@ def hidden_size(backbone: PreTrainedModel) -> int:
     return int(backbone.config.hidden_size)
 
 
-def uses_token_types(backbone: PreTrainedModel) -> bool:
-    """Whether the backbone tells the query from the pin by token type."""
-    return bool(backbone.config.model_type in WITH_TOKEN_TYPES and backbone.config.type_vocab_size > 1)
+def uses_token_types(config: PretrainedConfig) -> bool:
+    """Whether a backbone tells the query from the pin by token type."""
+    return bool(family_of(config.model_type).token_types and config.type_vocab_size > 1)

@@ -3,6 +3,7 @@
 vLLM is the engine for millions of pairs; transformers is the reference that it must agree with.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
@@ -14,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pinrank.errors import ParityError
 from pinrank.levels import NUM_LEVELS, probabilities
 from pinrank.teacher.export import TeacherCard, open_teacher, read_card
-from pinrank.teacher.model import Pooling, uses_token_types
+from pinrank.teacher.families import Pooling, family_of
+from pinrank.teacher.model import uses_token_types
 from pinrank.teacher.tokens import PairTokenizer, Prompt, padded
+
+log = logging.getLogger(__name__)
 
 Logits = NDArray[np.float32]
 VLLM_POOLING: dict[Pooling, str] = {"first": "CLS", "last": "LAST", "mean": "MEAN"}
@@ -26,7 +30,9 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["vllm", "transformers"] = "vllm"
+    name: Literal["vllm", "transformers"] = Field(
+        "vllm", description="for millions of pairs; a family that vLLM lacks is graded by transformers all the same"
+    )
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 is twice as fast and shifts probabilities by about a hundredth"
     )
@@ -54,8 +60,8 @@ class TransformersEngine:
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = open_teacher(folder).to(self.device, getattr(torch, settings.dtype))
-        self.tokenizer = PairTokenizer.open(folder, self.card.text).tokenizer
-        self.uses_types = uses_token_types(self.model.backbone)
+        self.pad_id = PairTokenizer.open(folder, self.card.text).pad_id
+        self.uses_types = uses_token_types(self.model.backbone.config)
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
         import torch
@@ -64,7 +70,7 @@ class TransformersEngine:
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index].token_ids))
         for start in range(0, len(order), self.settings.batch_size):
             rows = order[start : start + self.settings.batch_size]
-            batch = padded([prompts[row] for row in rows], self.tokenizer.pad_token_id or 0, self.uses_types)
+            batch = padded([prompts[row] for row in rows], self.pad_id, self.uses_types)
             with torch.inference_mode():
                 graded = self.model(**{name: value.to(self.device) for name, value in batch.items()})
             logits_NL[rows] = graded.float().cpu().numpy()
@@ -80,11 +86,11 @@ class VllmEngine:
         from vllm import LLM
         from vllm.config import PoolerConfig
 
-        from pinrank.teacher.vllm_models import ARCHITECTURE, register
+        from pinrank.teacher.vllm_models import register
 
         register()
         self.card = read_card(folder)
-        self.uses_types = _model_type(folder) == "bert"
+        self.uses_types = uses_token_types(_config(folder))
         self.model: Any = LLM(
             model=folder,
             runner="pooling",
@@ -93,7 +99,7 @@ class VllmEngine:
             max_model_len=self.card.text.max_tokens,
             max_num_seqs=settings.batch_size,
             enforce_eager=not _has_gpu(),
-            hf_overrides={"architectures": [ARCHITECTURE]} if self.uses_types else {},
+            hf_overrides=_overrides(_config(folder)),
             pooler_config=PoolerConfig(seq_pooling_type=VLLM_POOLING[self.card.pooling], use_activation=False),
             disable_log_stats=True,
             **({} if _has_gpu() else {"kv_cache_memory_bytes": settings.kv_cache_bytes}),
@@ -120,8 +126,14 @@ class VllmEngine:
 
 
 def open_engine(folder: str, settings: EngineSettings) -> Engine:
-    """Open a teacher with the engine asked for; ModelError when the folder holds no teacher."""
+    """Open a teacher with the engine asked for, or with transformers where vLLM lacks the backbone's family.
+
+    Raises ModelError when the folder holds no teacher.
+    """
     read_card(folder)
+    if settings.name == "vllm" and not (family := family_of(_config(folder).model_type)).in_vllm:
+        log.info("%s: vLLM has no %s, so transformers grades", folder, family.name)
+        return TransformersEngine(folder, settings)
     return VllmEngine(folder, settings) if settings.name == "vllm" else TransformersEngine(folder, settings)
 
 
@@ -136,10 +148,21 @@ def largest_difference(logits_NL: Logits, reference_NL: Logits) -> float:
     return float(np.abs(probabilities(logits_NL) - probabilities(reference_NL)).max())
 
 
-def _model_type(folder: str) -> str:
+def _overrides(config: Any) -> dict[str, Any]:
+    """What vLLM must be told of a backbone that its Hugging Face config does not say."""
+    from pinrank.teacher.vllm_models import ARCHITECTURE
+
+    if uses_token_types(config):
+        return {"architectures": [ARCHITECTURE]}
+    if family_of(config.model_type).name == "roberta":
+        return {"position_embedding_type": "absolute"}  # vLLM asks for it; transformers 5 no longer writes it
+    return {}
+
+
+def _config(folder: str) -> Any:
     from transformers import AutoConfig
 
-    return str(AutoConfig.from_pretrained(folder).model_type)
+    return AutoConfig.from_pretrained(folder)
 
 
 def _has_gpu() -> bool:

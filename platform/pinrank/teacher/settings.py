@@ -1,10 +1,24 @@
 """What the teacher is made of and how it is trained."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pinrank.precision import Precision
-from pinrank.teacher.model import HeadSettings, Pooling
+from pinrank.teacher.families import Pooling
+from pinrank.teacher.losses import Loss
+from pinrank.teacher.model import HeadSettings
+from pinrank.teacher.targets import Targets
 from pinrank.text import TextSettings
+
+
+class LoraSettings(BaseModel):
+    """Adapters on all linear layers (LoRA, Hu et al. 2021), over 4-bit weights (QLoRA, Dettmers et al. 2023)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0, description="the adapter's output is scaled by alpha / rank")
+    dropout: float = Field(0.05, ge=0, lt=1)
+    quantise: bool = Field(True, description="hold the backbone in NF4 with double quantisation (QLoRA)")
 
 
 class TeacherSettings(BaseModel):
@@ -12,22 +26,50 @@ class TeacherSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backbone: str = Field("all-MiniLM-L6-v2", description="packaged name, local folder or Hugging Face id")
+    backbone: str = Field("all-MiniLM-L6-v2", description="packaged name, local folder, or Hugging Face id@revision")
     pooling: Pooling | None = Field(None, description="null: what suits the backbone's family")
     head: HeadSettings = HeadSettings()
     text: TextSettings = TextSettings()
+    lora: LoraSettings | None = Field(None, description="train adapters and the head only; null: all weights")
     backbone_dropout: float | None = Field(
         None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"
     )
+
+    targets: Targets = Field(
+        "annotators", description="level | annotators (their distribution) | relevance (a bell around a finer grade)"
+    )
+    loss: Loss = Field("cross_entropy", description="cross_entropy | emd2 (squared earth mover's distance, ordinal)")
+    class_weighting: float = Field(
+        0.0, ge=0, le=1, description="0: none; 1: rare levels weigh as much as frequent ones together"
+    )
+    source_balance: float = Field(
+        0.0, ge=0, le=1, description="0: sources are drawn by their size; 1: each as often as any other"
+    )
+
     epochs: int = Field(2, ge=1)
-    batch_size: int = Field(32, ge=1, description="pairs a worker sees in one step")
-    learning_rate: float = Field(1e-4, gt=0, description="of the backbone")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev_spearman")
+    batch_size: int = Field(32, ge=1, description="pairs a worker sees in one forward pass")
+    accumulation: int = Field(1, ge=1, description="forward passes whose gradients make one step")
+    learning_rate: float = Field(1e-4, gt=0, description="of the backbone's last layer, or of the adapters")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="each layer's rate is this share of the one above")
     head_learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
     largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
     precision: Precision = "auto"
+
+    checkpoint_every_steps: int | None = Field(
+        None, ge=1, description="steps between checkpoints within an epoch; null: after every epoch only"
+    )
     num_workers: int = Field(1, ge=1, description="Ray Train workers; gradients are averaged over them")
     cpus_per_worker: int = Field(2, ge=1, description="CPUs that Ray sets aside for a worker, and its threads")
     use_gpu: bool = False
+    retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _balances_with_what_it_says(self) -> "TeacherSettings":
+        if self.lora and self.layer_decay != 1.0:
+            raise ValueError("layer_decay is for a backbone that is trained whole; with lora leave it at 1")
+        return self

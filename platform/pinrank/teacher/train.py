@@ -1,26 +1,33 @@
 """Fine-tuning the teacher on human levels with Ray Train.
 
-Cross-entropy on the five levels. The epoch whose dev ranking is best (pinrank.evaluation.dev) is published.
+The epoch whose dev ranking is best (pinrank.evaluation.dev) is merged, calibrated and published. While a run lasts,
+its state lies beside the folder that it shall fill, under a name that depends on all that decides its result: the same
+command goes on where a killed one stopped, another command starts anew.
 """
 
-import tempfile
+import hashlib
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ray.train import CheckpointConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
-from safetensors.torch import load_model
-from transformers import AutoConfig
 
-from pinrank.backbones import resolve
 from pinrank.errors import ModelError
-from pinrank.teacher.export import TeacherCard, publish
-from pinrank.teacher.loop import WEIGHTS, train_worker
-from pinrank.teacher.model import Pooling, Teacher, open_backbone, pooling_of
+from pinrank.tables import replace_folder
+from pinrank.teacher.export import TeacherCard, read_card
+from pinrank.teacher.loop import PUBLISHED, REFUSED, TrainingRun, train_worker
+from pinrank.teacher.model import backbone_family
 from pinrank.teacher.settings import TeacherSettings
+
+log = logging.getLogger(__name__)
+
+EXAMPLES_FILE = "examples.parquet"
+RAY_FOLDER = "ray"
 
 
 def train(
@@ -28,35 +35,54 @@ def train(
 ) -> TeacherCard:
     """Train on the rows whose split is train, choose the epoch on those of dev, publish to `folder`.
 
-    `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session. Raises ModelError when
-    training fails; nothing is published then.
+    `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session, and on several machines a
+    `folder` that all of them see. Raises ModelError when training fails; nothing is published then.
     """
-    pooling = settings.pooling or pooling_of(AutoConfig.from_pretrained(resolve(settings.backbone)).model_type)
-    with tempfile.TemporaryDirectory(prefix="pinrank-teacher-") as work:
-        teacher, metrics = _fit(examples, settings, pooling, work, folder)
-    card = {
-        "backbone": settings.backbone,
-        "pooling": pooling,
-        "head": settings.head,
-        "text": settings.text,
-        "metrics": metrics,
-        "lineage": lineage | {"training": settings.model_dump(mode="json")},
-    }
-    return publish(teacher, name, card, folder)
+    target = Path(folder).absolute()
+    work = _work_folder(target, examples, settings, name)
+    run = TrainingRun(
+        name=name,
+        settings=settings,
+        pooling=settings.pooling or backbone_family(settings.backbone).pooling,
+        examples=work / EXAMPLES_FILE,
+        folder=work,
+        lineage=lineage,
+    )
+    _fit(run, folder)
+    if (refused := work / REFUSED).exists():
+        reason = refused.read_text()
+        shutil.rmtree(work)
+        raise ModelError(f"{folder}: {reason}")
+    replace_folder(work / PUBLISHED, target)
+    shutil.rmtree(work)
+    return read_card(folder)
 
 
-def _fit(
-    examples: pa.Table, settings: TeacherSettings, pooling: Pooling, work: str, folder: str
-) -> tuple[Teacher, dict[str, float]]:
-    """Run Ray Train in the folder `work`; the best epoch's teacher and its dev figures."""
-    pq.write_table(examples, f"{work}/examples.parquet")
+def _work_folder(target: Path, examples: pa.Table, settings: TeacherSettings, name: str) -> Path:
+    """The run's own folder, with the examples in it; those of other runs into the same target are removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sink = pa.BufferOutputStream()
+    pq.write_table(examples, sink)
+    content = sink.getvalue().to_pybytes()
+    identity = hashlib.blake2b(f"{name}{settings.model_dump_json()}".encode() + content, digest_size=6).hexdigest()
+    work = target.with_name(f".{target.name}.training-{identity}")
+    for other in target.parent.glob(f".{target.name}.training-*"):
+        if other != work:
+            shutil.rmtree(other)
+    if work.exists():
+        log.info("going on with the training run in %s", work)
+    work.mkdir(exist_ok=True)
+    (work / EXAMPLES_FILE).write_bytes(content)
+    shutil.rmtree(work / RAY_FOLDER, ignore_errors=True)  # or Ray Train would take the run for one of its own
+    return work
+
+
+def _fit(run: TrainingRun, folder: str) -> None:
+    """Run Ray Train until the workers have published into the run's folder, or say why they will not."""
+    settings = run.settings
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={
-            "settings": settings.model_dump(mode="json"),
-            "pooling": pooling,
-            "examples": f"{work}/examples.parquet",
-        },
+        train_loop_config=run.model_dump(mode="json"),
         scaling_config=ScalingConfig(
             num_workers=settings.num_workers,
             use_gpu=settings.use_gpu,
@@ -64,17 +90,12 @@ def _fit(
         ),
         run_config=RunConfig(
             name="teacher",
-            storage_path=work,
-            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="dev_spearman"),
+            storage_path=str(run.folder / RAY_FOLDER),
+            failure_config=FailureConfig(max_failures=settings.retries),
         ),
     )
     try:
-        result = trainer.fit()
+        trainer.fit()
     except TrainingFailedError as cause:
         reason = " ".join(str(cause).split())
         raise ModelError(f"{folder}: training failed, nothing was published: {reason[-600:]}") from cause
-    best, metrics = max(result.best_checkpoints, key=lambda found: found[1]["dev_spearman"])
-    teacher = Teacher(open_backbone(settings.backbone), pooling, settings.head)
-    with best.as_directory() as checkpoint:
-        load_model(teacher, str(Path(checkpoint) / WEIGHTS))
-    return teacher, {name: float(value) for name, value in metrics.items()}
