@@ -147,3 +147,16 @@ def test_no_pairs_at_all_is_undefined() -> None:
     assert np.isnan(metrics.accuracy(none, none))
     assert np.isnan(metrics.auroc(none >= 3, none.astype(float)))
     assert metrics.ndcg_by_query(none, none.astype(float), none, 10).shape == (0,)
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
+    stated_NL = np.array([[0.0, 0, 0, 0.1, 0.9]] * 4)
+    assert metrics.expected_calibration_error(np.array([5, 5, 5, 1]), stated_NL) == pytest.approx(0.15)
+    assert metrics.expected_calibration_error(np.array([5, 5, 5, 1]), stated_NL, np.array([3, 3, 3, 1.0])) == (
+        pytest.approx(0.0)
+    )
+
+
+def test_bins_of_confidence_do_not_make_up_for_each_other() -> None:
+    stated_NL = np.array([[0.0, 0, 0, 0.1, 0.9], [0.0, 0, 0, 0.5, 0.5]])
+    assert metrics.expected_calibration_error(np.array([1, 4]), stated_NL) == pytest.approx((0.9 + 0.5) / 2)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinrank.teacher.batches import length_grouped, num_batches
+from pinrank.teacher.batches import balanced, length_grouped, num_batches
 
 
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(1, 3), st.integers(0, 5))
@@ -30,3 +30,22 @@ def test_the_seed_alone_decides_the_order():
     first, again, other = ([batch.tolist() for batch in length_grouped(range(100), 8, seed)] for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+SOURCES = np.array(["big"] * 90 + ["small"] * 10)
+
+
+def test_without_balance_every_row_comes_once():
+    assert balanced(SOURCES, 0.0, seed=1).tolist() == list(range(100))
+
+
+def test_full_balance_draws_sources_alike_and_repeats_no_row_before_all_came():
+    rows = balanced(SOURCES, 1.0, seed=1)
+    counts = np.bincount(rows, minlength=100)
+    assert counts[:90].sum() == counts[90:].sum() == 50
+    assert counts[:90].max() == 1 and counts[90:].tolist() == [5] * 10
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=60), st.floats(0, 1), st.integers(0, 3))
+def test_a_balanced_epoch_is_as_long_as_any_other(sources: list[str], balance: float, seed: int):
+    assert len(balanced(np.array(sources), balance, seed)) == len(sources)

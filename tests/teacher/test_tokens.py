@@ -1,10 +1,12 @@
 """Tokenising (query, pin text) pairs."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pinrank.backbones import resolve
-from pinrank.teacher.tokens import LENGTH_STEP, PairTokenizer, padded
-from pinrank.text import TextSettings
+from pinrank.teacher.tokens import LENGTH_STEP, PairTokenizer, padded, shares
+from pinrank.text import FieldBudgets, TextSettings, packed
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +54,26 @@ def test_padding_is_masked_and_types_follow_the_second_segment(tokenizer: PairTo
 def test_lengths_are_rounded_up_so_that_few_shapes_occur(tokenizer: PairTokenizer):
     prompts = tokenizer.prompts([("red", "boot " * words) for words in range(1, 8)])
     assert {padded([prompt], 0, uses_types=False)["input_ids"].shape for prompt in prompts} == {(1, LENGTH_STEP)}
+
+
+def test_each_field_is_cut_to_its_budget_of_tokens():
+    text = TextSettings(budgets=FieldBudgets(title=2, caption=3), max_tokens=40, max_query_tokens=4)
+    tokenizer = PairTokenizer.open(resolve("all-MiniLM-L6-v2"), text)
+    pin = packed({"title": "one two three", "caption": "a b c d e", "link_title": "end"}, text)
+    (prompt,) = tokenizer.prompts([("q", pin)])
+    assert words(tokenizer, prompt.token_ids) == "[CLS] q [SEP] one two | a b c | end [SEP]"
+
+
+def test_the_longest_field_gives_way_first(tokenizer: PairTokenizer):
+    pin = packed({"title": "red boot", "description": "old " * 20}, tokenizer.text)
+    (prompt,) = tokenizer.prompts([("shoe", pin)])
+    assert words(tokenizer, prompt.token_ids) == "[CLS] shoe [SEP] red boot | old old old old old [SEP]"
+
+
+@given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 120))
+def test_shares_fill_the_room_and_only_the_longest_give_way(lengths: list[int], room: int):
+    found = shares(lengths, room)
+    assert sum(found) == min(sum(lengths), room)
+    assert all(share <= length for share, length in zip(found, lengths, strict=True))
+    cut = [share for share, length in zip(found, lengths, strict=True) if share < length]
+    assert not cut or min(cut) >= max(found) - 1

@@ -50,12 +50,13 @@ class Graded:
     scores_N: Floats  # what it ranks by
     at_least_NC: Floats  # what it holds against each cut of levels.CUTS: a probability, or the score again
     levels_N: Integers | None  # its level; None where it has none, and then accuracy and kappa are undefined
+    probabilities_NL: Floats | None = None  # of the levels; None where it says none
+    raw_NL: Floats | None = None  # the same before calibration
 
     def take(self, rows: Integers) -> "Graded":
         """Some of the pairs."""
-        return Graded(
-            self.scores_N[rows], self.at_least_NC[rows], None if self.levels_N is None else self.levels_N[rows]
-        )
+        columns = (self.scores_N, self.at_least_NC, self.levels_N, self.probabilities_NL, self.raw_NL)
+        return Graded(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
 
 
 def judged(judgments: pa.Table) -> Judged:
@@ -75,16 +76,20 @@ def judged(judgments: pa.Table) -> Judged:
     )
 
 
-def from_logits(logits_NL: NDArray[np.floating]) -> Graded:
+def from_logits(logits_NL: NDArray[np.floating], temperatures_N: Floats | None = None) -> Graded:
     """A model's say: ranked by expected level, its most likely level, and P(level >= cut) at each cut.
 
     The probability is the model's own answer to "at least this level", so the AUROC at a cut is measured on it.
+    `temperatures_N` divide the logits of each pair: a calibrated model is measured as it is used.
     """
-    probabilities_NL = levels.probabilities(logits_NL)
+    raw_NL = levels.probabilities(logits_NL)
+    probabilities_NL = raw_NL if temperatures_N is None else levels.probabilities(logits_NL / temperatures_N[:, None])
     return Graded(
         scores_N=levels.score(probabilities_NL),
         at_least_NC=np.stack([levels.at_least(probabilities_NL, cut) for cut in levels.CUTS], axis=1),
         levels_N=levels.most_likely_level(probabilities_NL),
+        probabilities_NL=probabilities_NL,
+        raw_NL=raw_NL,
     )
 
 

@@ -7,6 +7,7 @@ locale with enough pairs. The result is a plain dict that JSON can hold; a metri
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -28,11 +29,13 @@ METRICS = (
     *(f"auroc_{cut}" for cut in CUTS),
     "qwk",
     "spearman",
+    "ece",
+    "ece_raw",
 )
 BASELINES = ("bm25", "frozen")
 MODELS = ("teacher", "student")
 
-HEADINGS = ("nDCG@10", "nDCG@20", "P@8", "acc.", *(f"{cut}+" for cut in CUTS), "QWK", "rho")
+HEADINGS = ("nDCG@10", "nDCG@20", "P@8", "acc.", *(f"{cut}+" for cut in CUTS), "QWK", "rho", "ECE", "raw")
 """METRICS as a reader sees them."""
 
 DIGITS = 6
@@ -135,7 +138,10 @@ def print_report(found: Mapping[str, Any], console: Console) -> None:
     """A report for a person: one table a segment, each figure with its interval below it."""
     for name, systems in found["metrics"].items():
         console.print(_table(name, systems, found["floors"][name]))
-    console.print("95% bootstrap intervals by query. 3+ 4+ 5+: AUROC at a level. rho: Spearman with the human grade.")
+    console.print(
+        "95% bootstrap intervals by query. 3+ 4+ 5+: AUROC at a level. rho: Spearman with the human grade."
+        " ECE: expected calibration error, raw before temperature scaling."
+    )
     for system, note in found.get("notes", {}).items():
         console.print(f"{system}: {note}")
 
@@ -188,6 +194,9 @@ def _over_pairs(judged: Judged, graded: Graded) -> dict[str, significance.Weight
     if (predicted_N := graded.levels_N) is not None:
         found["accuracy"] = lambda weights: metrics.accuracy(judged.levels_N, predicted_N, weights)
         found["qwk"] = lambda weights: metrics.quadratic_weighted_kappa(judged.levels_N, predicted_N, weights)
+    for name, stated_NL in (("ece", graded.probabilities_NL), ("ece_raw", graded.raw_NL)):
+        if stated_NL is not None:
+            found[name] = partial(metrics.expected_calibration_error, judged.levels_N, stated_NL)
     return found
 
 

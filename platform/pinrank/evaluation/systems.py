@@ -68,11 +68,12 @@ def grade_baselines(task: Task, dev: Task | None, frozen: FrozenSettings) -> Sys
 def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Systems) -> None:
     """Add the teacher; ModelError when the folder holds none."""
     log.info("teacher: %d pairs", len(task.pairs))
-    text = read_card(folder).text
-    texts = [(query, packed(pin, text)) for query, pin in task.pairs]
+    card = read_card(folder)
+    texts = [(query, packed(pin, card.text)) for query, pin in task.pairs]
     place = {pair: row for row, pair in enumerate(dict.fromkeys(texts))}
     logits_UL = grade_pairs(folder, list(place), engine)
-    systems.graded["teacher"] = from_logits(logits_UL[[place[pair] for pair in texts]])
+    temperatures_N = card.calibration.temperatures(task.judged.locales_N)
+    systems.graded["teacher"] = from_logits(logits_UL[[place[pair] for pair in texts]], temperatures_N)
 
 
 def grade_student(task: Task, folder: str, systems: Systems) -> None:
