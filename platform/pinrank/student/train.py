@@ -20,7 +20,7 @@ from safetensors.torch import load_model
 from transformers import AutoTokenizer
 
 from pinrank import lexical
-from pinrank.backbones import resolve
+from pinrank.backbones import refuse_foreign_code, resolve
 from pinrank.errors import ModelError
 from pinrank.lexical import LexicalStats
 from pinrank.student import features
@@ -56,6 +56,7 @@ def train(
     document frequencies BM25 uses. Needs a Ray session, and on several machines a `folder` that all of them see.
     Raises ModelError when training fails; nothing is published then.
     """
+    refuse_foreign_code(settings.backbone, allow_auto_map=False)
     target = Path(folder).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     learning = shuffled(learning, settings.seed)

@@ -31,10 +31,7 @@ class Family:
 
 BERT = Family("bert", "first", token_types=True, unused_pooler=True)
 ROBERTA = Family("roberta", "first", unused_pooler=True)
-MODERNBERT = Family("modernbert", "first")
 DEBERTA = Family("deberta", "first", token_types=True, in_vllm=False)
-OTHER_ENCODER = Family("encoder", "first", in_vllm=False)
-TYPED_ENCODER = Family("encoder with token types", "first", token_types=True, unused_pooler=True, in_vllm=False)
 T5 = Family("t5", "mean", encoder_of=True, in_vllm=False)
 DECODER = Family("decoder", "last", pairing="separator", is_decoder=True)
 
@@ -42,13 +39,7 @@ FAMILIES: dict[str, Family] = {
     "bert": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
-    "modernbert": MODERNBERT,
-    "deberta": DEBERTA,
     "deberta-v2": DEBERTA,
-    "distilbert": OTHER_ENCODER,
-    "mpnet": OTHER_ENCODER,
-    "electra": TYPED_ENCODER,
-    "albert": TYPED_ENCODER,
     "t5": T5,
     "mt5": T5,
     "umt5": T5,
@@ -56,7 +47,6 @@ FAMILIES: dict[str, Family] = {
     "mistral": DECODER,
     "qwen2": DECODER,
     "qwen3": DECODER,
-    "gemma2": DECODER,
 }
 """By the model_type of a Hugging Face config. DeBERTa's folders of v3 say deberta-v2."""
 

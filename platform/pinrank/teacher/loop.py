@@ -103,7 +103,7 @@ class Worker:
         """What is left of one pass over this rank's share of the training pairs."""
         self.parallel.train()
         done = self.progress.step - epoch * self.steps_per_epoch
-        for micro_batches in islice(self._steps(epoch), done, None):
+        for micro_batches in islice(self.steps_of(epoch), done, None):
             loss = self.descend(micro_batches)
             if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
                 log.info("teacher step %d of %d, epoch %d, loss %.4f", self.progress.step, self.steps, epoch + 1, loss)
@@ -176,7 +176,7 @@ class Worker:
         tensors = padded([split.prompts[row] for row in rows], self.tokenizer.pad_id, self.uses_types)
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}
 
-    def _steps(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
+    def steps_of(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
         """The epoch's batches, as many together as make one step."""
         seed = self.settings.seed * 1_000 + epoch
         balance = self.settings.source_balance

@@ -87,6 +87,8 @@ def open_backbone(
     folder = resolve(name)
     config = AutoConfig.from_pretrained(folder)
     family = family_of(config.model_type)
+    if hasattr(config, "auto_map"):
+        del config.auto_map  # what is saved from here on opens with transformers' own class alone
     if dropout is not None:
         for setting in DROPOUTS:
             if hasattr(config, setting):

@@ -27,6 +27,9 @@ class TeacherSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backbone: str = Field("all-MiniLM-L6-v2", description="packaged name, local folder, or Hugging Face id@revision")
+    allow_auto_map: bool = Field(
+        False, description="open a backbone whose config names code of its own; it is not run, transformers' class is"
+    )
     pooling: Pooling | None = Field(None, description="null: what suits the backbone's family")
     head: HeadSettings = HeadSettings()
     text: TextSettings = TextSettings()

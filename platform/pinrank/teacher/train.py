@@ -17,6 +17,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
+from pinrank.backbones import refuse_foreign_code
 from pinrank.errors import ModelError
 from pinrank.tables import replace_folder
 from pinrank.teacher.export import TeacherCard, read_card
@@ -38,6 +39,7 @@ def train(
     `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session, and on several machines a
     `folder` that all of them see. Raises ModelError when training fails; nothing is published then.
     """
+    refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     target = Path(folder).absolute()
     work = _work_folder(target, examples, settings, name)
     run = TrainingRun(
