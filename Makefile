@@ -34,6 +34,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 serve: $(READY)
+	@test -e runs/demo/pin_store/manifest.json || { echo "runs/demo holds no student to serve. Run make demo first."; exit 2; }
 	$(BIN)/serve run serve_apps/rerank/app.yaml
 
 docs: $(READY)

@@ -7,20 +7,21 @@ share_NAME is the stage's share of all seconds, peak_gib_NAME the memory of all 
 seconds_total their sum, over_budget_memory the largest peak over the 6 GiB that a stage may take.
 """
 
+import os
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.record import print_result
 from pinrank.stages import run_stages
-from pipelines.demo import Demo, stages_of
+from pipelines.demo import DATA, Demo, stages_of
 
 MEMORY_BUDGET_GIB = 6.0
 
 
 def main() -> None:
     """Measure and print."""
-    stages = stages_of(Demo(), Console(stderr=True))
+    stages = stages_of(Demo(data=os.environ.get("PINRANK_DATA", DATA)), Console(stderr=True))
     records = [record for record, _ in run_stages(stages, Path("runs/demo/stages"))]
     seconds = sum(record.seconds for record in records)
     peaks = {f"peak_gib_{record.name}": record.peak_memory_bytes / 2**30 for record in records}

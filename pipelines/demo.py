@@ -10,6 +10,7 @@ on. Ends with one live re-ranking over HTTP and RUN/summary.json.
 
 import json
 import logging
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -20,10 +21,12 @@ from pydantic import Field
 from rich.console import Console
 
 from pinrank import tables
-from pinrank.errors import PinrankError
+from pinrank.durable import write_text
+from pinrank.errors import PinrankError, SettingsError
 from pinrank.evaluation.report import print_report
+from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, parse, versions
-from pinrank.stages import Stage, StageRecord, run_stages, write_atomically
+from pinrank.stages import Stage, StageRecord, memory_of, run_stages
 from serve_apps.rerank.once import Served, serve_once
 
 log = logging.getLogger(__name__)
@@ -45,11 +48,14 @@ licences and the layout are listed in docs/data.md. Then: make demo DATA=FOLDER
 """
 
 
+DATA = "../shared/data/relevance"
+
+
 class Demo(JobSettings):
     """Settings of the whole run."""
 
     profile: Literal["demo", "full"] = Field("demo", description="which folder of pipelines/configs/ to use")
-    data: str = Field("../shared/data/relevance", description="folder of queries, items and judgements Parquet")
+    data: str = Field(DATA, description="folder of queries, items and judgements Parquet")
     fresh: bool = Field(False, description="run every stage again, whatever is done")
     port: int = Field(8000, ge=1, le=65535, description="loopback port of the served re-ranking")
 
@@ -64,8 +70,11 @@ def main(settings: Demo) -> None:
         records.append(record)
     metrics = json.loads((run_folder / "evaluation.json").read_text())
     started = time.monotonic()
-    served = serve_once(run_folder, tables.read(str(run_folder / "tables/judgments"), tables.JUDGMENTS), settings.port)
+    with memory_of(os.getpid()) as memory:
+        judgments = tables.read(str(run_folder / "tables/judgments"), tables.JUDGMENTS)
+        served = serve_once(run_folder, judgments, settings.port)
     serving = {"name": "serve", "seconds": round(time.monotonic() - started, 1), "rows_in": 1, "rows_out": 1}
+    serving["peak_memory_bytes"] = memory.peak_bytes
     summary = {
         "profile": settings.profile,
         "stages": [*(asdict(record) for record in records), serving | {"quarantined": 0}],
@@ -73,22 +82,45 @@ def main(settings: Demo) -> None:
         "rerank": served.as_json(),
         "versions": versions(),
     }
-    write_atomically(run_folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False))
+    write_text(run_folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False))
     show(console, records, metrics, served)
     console.print(f"[bold]{run_folder / 'summary.json'}[/] holds all of this.")
     print(json.dumps({"name": "demo", "summary": str(run_folder / "summary.json")}))
 
 
 def stages_of(settings: Demo, console: Console) -> list[Stage]:
-    """The jobs of a run: its first one imports real judgments, or generates a world where there are none."""
+    """The jobs of a run: its first one imports real judgments, or generates a world for a user who has none.
+
+    Raises SettingsError when a folder was named that holds no judgments: a typo must not replace a run by a made-up
+    one.
+    """
     configs = Path("pipelines/configs") / settings.profile
-    if (Path(settings.data) / "judgements.parquet").exists():
-        first = Stage("import_judgments", str(configs / "import_judgments.yaml"), ("--data", settings.data))
+    run_folder = f"runs/{settings.profile}"
+    if exists(f"{settings.data}/judgements.parquet"):
+        arguments = ("--data", settings.data)
+        first = Stage("import_judgments", str(configs / "import_judgments.yaml"), arguments, reads=(settings.data,))
+    elif settings.data != DATA:
+        raise SettingsError(
+            f"{settings.data}: holds no judgements.parquet. Fix DATA; docs/bring-your-data.md has the form."
+        )
     else:
         console.print(NO_DATA.format(data=settings.data))
         first = Stage("generate_world", str(configs / "generate_world.yaml"))
-    grows = {"label_impressions": (f"runs/{settings.profile}/soft_labels",)}
-    return [first, *(Stage(name, str(configs / f"{name}.yaml"), grows=grows.get(name, ())) for name in JOBS)]
+    grows = {"label_impressions": (f"{run_folder}/soft_labels",)}
+    outputs = {
+        "train_teacher": (f"{run_folder}/teacher/card.json",),
+        "label_impressions": (f"{run_folder}/soft_labels/manifest.json",),
+        "train_student": (f"{run_folder}/student/card.json",),
+        "embed_pins": (f"{run_folder}/pin_store/manifest.json",),
+        "evaluate": (f"{run_folder}/evaluation.json",),
+    }
+    return [
+        first,
+        *(
+            Stage(name, str(configs / f"{name}.yaml"), grows=grows.get(name, ()), outputs=outputs.get(name, ()))
+            for name in JOBS
+        ),
+    ]
 
 
 def describe(record: StageRecord, was_done: bool) -> str:

@@ -14,10 +14,11 @@ out: pin_embeddings/  beside pin_text: pin_id, vector float16[D], fingerprint, e
 import logging
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pinrank import lexical, tables
 from pinrank.cluster import ClusterSettings, connect
+from pinrank.durable import MountedFolder
 from pinrank.embeddings import store
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.pipeline import JobSettings, Summary, run
@@ -31,18 +32,11 @@ class EmbedPins(JobSettings):
     """Settings of embed_pins."""
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; pin_embeddings goes here")
-    student: Path = Field(Path("runs/demo/student"), description="folder of the student, seen by every node")
-    output: Path = Field(Path("runs/demo/pin_store"), description="folder of the pin store; an older one is replaced")
+    student: MountedFolder = Field(Path("runs/demo/student"), description="folder of the student, seen by every node")
+    output: MountedFolder = Field(Path("runs/demo/pin_store"), description="the pin store; an older one is replaced")
     num_shards: int = Field(4, ge=1, description="files that the store is cut into")
     encoding: EncodingSettings = Field(EncodingSettings(), description="actors and their arithmetic")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
-
-    @field_validator("student", "output")
-    @classmethod
-    def _is_a_mounted_folder(cls, folder: Path) -> Path:
-        if ":/" in str(folder):
-            raise ValueError("must be a folder on a mounted disk: it is memory-mapped")
-        return folder.absolute()
 
 
 def main(settings: EmbedPins) -> Summary:

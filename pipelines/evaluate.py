@@ -14,6 +14,7 @@ out: FILE.json      metrics by segment and system with 95% intervals, by locale,
 
 import json
 import logging
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from pydantic import Field, field_validator, model_validator
 from rich.console import Console
 
 from pinrank import tables
+from pinrank.durable import write_text
+from pinrank.errors import SettingsError
 from pinrank.evaluation import task as tasks
 from pinrank.evaluation.report import ReportSettings, print_report, report
 from pinrank.evaluation.systems import (
@@ -72,6 +75,7 @@ class Evaluate(JobSettings):
 
 def main(settings: Evaluate) -> Summary:
     """Read the pairs, let every system grade them, measure, write, print."""
+    refuse_unwritable(settings.output)
     models = model_versions(settings.teacher, settings.student) | {"frozen": settings.frozen.backbone}
     task, dev = read(settings)
     keep_quarantined(task, settings.output)
@@ -137,6 +141,16 @@ def counts_of(task: Task, settings: Evaluate) -> dict[str, Any]:
     return counts
 
 
+def refuse_unwritable(output: Path) -> None:
+    """Raise SettingsError when the output cannot be written, before minutes of grading."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise SettingsError(f"{output}: cannot be written ({cause.strerror}). Choose another --output.") from cause
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        raise SettingsError(f"{output}: is a folder, or lies in one that cannot be written. Choose another --output.")
+
+
 def keep_quarantined(task: Task, output: Path) -> None:
     """Write the rows that could not be used, with their reasons, beside the output."""
     for name, record in task.quarantined.items():
@@ -148,10 +162,7 @@ def keep_quarantined(task: Task, output: Path) -> None:
 
 def write(complete: dict[str, Any], output: Path) -> None:
     """Write the JSON in one rename."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staging = output.with_name(f".{output.name}.tmp")
-    staging.write_text(json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    staging.replace(output)
+    write_text(output, json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ import logging
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pinrank import tables
 from pinrank.cluster import ClusterSettings, connect
+from pinrank.durable import MountedFolder
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import refuse_too_many
 from pinrank.labeling import commit, shards
@@ -39,19 +40,12 @@ class LabelImpressions(JobSettings):
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: sampled_pairs and pin_text")
     teacher: Path = Field(Path("runs/demo/teacher"), description="folder of the trained teacher")
-    output: Path = Field(Path("runs/demo/soft_labels"), description="where soft_labels grows, seen by every node")
+    output: MountedFolder = Field(Path("runs/demo/soft_labels"), description="soft_labels grows here, for every node")
     engine: EngineSettings = Field(EngineSettings(), description="which engine grades, and how")
     workers: WorkerSettings = Field(WorkerSettings(), description="engine actors and what they take")
     rows_per_shard: int = Field(2048, ge=1, description="pairs graded and committed as one unit")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more of the pairs cannot be graded")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
-
-    @field_validator("output")
-    @classmethod
-    def _is_a_mounted_folder(cls, output: Path) -> Path:
-        if ":/" in str(output):
-            raise ValueError("must be a folder on a mounted disk: shards are committed by rename, which s3:// lacks")
-        return output.absolute()
 
 
 def main(settings: LabelImpressions) -> Summary:

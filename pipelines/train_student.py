@@ -13,6 +13,7 @@ out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.saf
 """
 
 import logging
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ from pydantic import Field
 
 from pinrank import parquet, tables
 from pinrank.cluster import ClusterSettings, connect
+from pinrank.durable import MountedFolder
 from pinrank.faults import refuse_too_many
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling import capped_by_source
@@ -35,7 +37,7 @@ class TrainStudent(JobSettings):
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: judgments and pin_text")
     soft_labels: str = Field("runs/demo/soft_labels", description="table soft_labels: the teacher's grades")
-    output: str = Field("runs/demo/student", description="the student's folder; replaced when training has ended well")
+    output: MountedFolder = Field(Path("runs/demo/student"), description="the student's folder; an older is replaced")
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
     max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
@@ -66,7 +68,7 @@ def main(settings: TrainStudent) -> Summary:
         "num_judgments": sum(table.num_rows for table in learning[1:]),
     }
     examples = pa.concat_tables(learning)
-    card = train(examples, dev, pin_text, settings.student, settings.name, settings.output, lineage)
+    card = train(examples, dev, pin_text, settings.student, settings.name, str(settings.output), lineage)
     if unusable.num_rows:
         parquet.write_folder(unusable, f"{settings.output}/quarantine/soft_labels")
     return Summary(

@@ -10,6 +10,7 @@ from pinrank.faults import (
     empty_rows,
     fault,
     levels_outside,
+    misplaced_splits,
     refuse_too_many,
     repeated_keys,
     split,
@@ -98,3 +99,23 @@ def test_too_many_bad_rows_are_refused_and_a_row_with_two_faults_counts_once() -
 
 def test_no_rows_at_all_are_never_too_many() -> None:
     refuse_too_many([], 0, 0.0, "file")
+
+
+def judgments(*rows: tuple[str, str]) -> pa.Table:
+    """(query, split) rows."""
+    return pa.table({"query": [query for query, _ in rows], "split": [split for _, split in rows]})
+
+
+def test_a_split_by_another_name_is_a_fault() -> None:
+    (found,) = misplaced_splits(judgments(("a", "train"), ("b", "validation"), ("c", "Test")))
+    assert (found.column, found.rows.tolist()) == ("split", [1, 2])
+    assert "none of train, dev, test" in found.reason
+
+
+def test_a_query_in_two_splits_keeps_its_strictest_whatever_the_spelling() -> None:
+    (found,) = misplaced_splits(judgments(("Red  Shoe", "train"), ("red shoe", "test"), ("RED SHOE", "dev")))
+    assert found.rows.tolist() == [0, 2]
+
+
+def test_splits_that_are_kept_by_query_are_no_fault() -> None:
+    assert misplaced_splits(judgments(("a", "train"), ("a", "train"), ("b", "dev"), ("c", "test"))) == []

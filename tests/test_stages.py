@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pinrank import stages
-from pinrank.errors import PinrankError
-from pinrank.stages import Stage, run_stages
+from pinrank.errors import CommitError, PinrankError
+from pinrank.stages import Stage, run_stages, summary_in
 
 JOB = """
 import json, pathlib, sys
@@ -96,3 +96,39 @@ def test_memory_of_a_process_is_seen():
     import os
 
     assert stages.tree_memory_bytes(os.getpid()) > 10 * 2**20
+
+
+def test_changed_data_runs_the_stage_that_reads_it_again(workshop: Path):
+    def was_done() -> bool:
+        ((_, done),) = run_stages([Stage("one", "one.yaml", reads=("data",))], Path("records"))
+        return done
+
+    Path("data").mkdir()
+    Path("data/pins.parquet").write_bytes(b"one")
+    assert [was_done(), was_done()] == [False, True]
+    Path("data/pins.parquet").write_bytes(b"other")
+    assert not was_done()
+
+
+def test_a_stage_whose_output_is_gone_is_run_again(workshop: Path):
+    def was_done() -> bool:
+        ((_, done),) = run_stages([Stage("one", "one.yaml", outputs=("made.txt",))], Path("records"))
+        return done
+
+    Path("made.txt").touch()
+    assert [was_done(), was_done()] == [False, True]
+    Path("made.txt").unlink()
+    assert not was_done()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(workshop: Path):
+    stages_one = [Stage("one", "one.yaml"), Stage("two", "two.yaml")]
+    for _ in run_stages(stages_one, Path("records")):
+        with pytest.raises(CommitError, match="another job writes here"):
+            list(run_stages(stages_one, Path("records")))
+        break
+
+
+def test_a_line_that_follows_the_summary_does_not_hide_it():
+    summary = {"rows_in": 1, "rows_out": 1}
+    assert summary_in(["progress", json.dumps(summary), "(pid=7) bye", "3"]) == summary

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from pinrank.errors import TableError
 from pinrank.levels import LEVELS
+from pinrank.text import normalise_query
+
+SPLITS = ("train", "dev", "test")
+"""From the loosest to the strictest: what is in a later one must not be learnt from."""
 
 ROWS_SHOWN = 5
 """How many row numbers a message names before it only counts."""
@@ -73,6 +77,29 @@ def levels_outside(column: pa.ChunkedArray) -> list[Fault]:
     outside = pc.invert(pc.is_in(column, pa.array(LEVELS, column.type)))
     broken = pc.and_(outside, pc.is_valid(column))
     return fault("level", "is outside 1..5", "Map your scale with --level-map, e.g. 0:1,1:3,2:5.", broken)
+
+
+def misplaced_splits(judgments: pa.Table) -> list[Fault]:
+    """The rows whose split is none of SPLITS, and those of a query that stands in more than one, whatever its spelling.
+
+    A row of a stricter split (test before dev before train) is right, the same query's others are at fault.
+    """
+    order_N = pc.index_in(judgments.column("split"), value_set=pa.array(SPLITS))
+    known_N = _booleans(pc.is_valid(order_N))
+    ranks_N = pc.fill_null(order_N, -1).to_numpy()
+    normal_of = {query: normalise_query(query or "") for query in judgments.column("query").unique().to_pylist()}
+    queries = [normal_of[query] for query in judgments.column("query").to_pylist()]
+    strictest: dict[str, int] = {}
+    for query, rank in zip(queries, ranks_N.tolist(), strict=True):
+        strictest[query] = max(rank, strictest.get(query, rank))
+    looser_N = np.array([strictest[query] for query in queries], dtype=np.int64) > ranks_N
+    unknown_N = ~known_N & _booleans(pc.is_valid(judgments.column("split")))
+    names = ", ".join(SPLITS)
+    mend = "Keep all judgments of a query in one split."
+    return [
+        *fault("split", f"is none of {names}", f"Name every row's split: {names}.", unknown_N),
+        *fault("split", "is looser than that of another row of its query", mend, known_N & looser_N),
+    ]
 
 
 def whole_levels(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,6 +1,5 @@
 """Parquet files and folders, at a local path or any URI that pyarrow.fs opens: read by file, replaced as a whole."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
+from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import TableError
 
 NOT_ROWS = (".", "_", "manifest.json", "quarantine")
@@ -30,9 +30,14 @@ class Piece:
 
 
 def filesystem_of(path: str) -> tuple[pafs.FileSystem, str]:
-    """The pyarrow file system of a local path or URI, and the path inside it."""
+    """The pyarrow file system of a local path or URI, and the path inside it; TableError for an unknown scheme."""
     if "://" in path:
-        filesystem, inner = pafs.FileSystem.from_uri(path)
+        try:
+            filesystem, inner = pafs.FileSystem.from_uri(path)
+        except (pa.ArrowException, OSError) as cause:
+            raise TableError(
+                f"{path}: cannot be opened: {one_line(cause)}. Give a path, s3://, gs:// or hdfs://."
+            ) from cause
         return filesystem, inner
     return pafs.LocalFileSystem(), str(Path(path).absolute())
 
@@ -127,24 +132,13 @@ def remove_folder(path: str) -> None:
         filesystem.delete_dir(inner)
 
 
-def replace_folder(staging: Path, target: Path) -> None:
-    """Put a finished folder in the place of another; the old one is removed only after the new one stands."""
-    retired = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        target.rename(retired)
-    staging.rename(target)
-    shutil.rmtree(retired, ignore_errors=True)
-
-
 def one_line(cause: BaseException) -> str:
     """An exception's message without line breaks, 300 characters at most."""
     return " ".join(str(cause).split())[:300].rstrip(".")
 
 
 def _write_local(data: pa.Table, target: Path) -> None:
-    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_of(target)
     try:
         pq.write_table(data, staging / _FIRST_PART, compression="zstd")
         replace_folder(staging, target)

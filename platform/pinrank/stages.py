@@ -1,8 +1,8 @@
 """Running pipelines one after the other, each as its own process, skipping what is done.
 
 A stage is done when its record holds the fingerprint that it would have now: its settings file, its extra
-arguments, pinrank's version and the fingerprints of all stages before it. The record is written when the stage has
-ended well, so a run that was killed goes on with the stage it was in.
+arguments, the files that it reads from outside the run, pinrank's version and the fingerprints of all stages before it.
+The record is written when the stage has ended well, so a run that was killed goes on with the stage it was in.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 import pinrank
+from pinrank.durable import exclusive, write_text
 from pinrank.errors import PinrankError
 
 SECONDS_BETWEEN_SAMPLES = 2.0
@@ -29,16 +30,19 @@ SECONDS_BETWEEN_SAMPLES = 2.0
 
 @dataclass(frozen=True)
 class Stage:
-    """A pipeline, its settings file, what the command line adds, and the folders that it goes on filling when resumed.
+    """A pipeline, its settings file, what the command line adds, the folders that it goes on filling when resumed, what
+    it reads from outside the run, and what it leaves behind.
 
     A folder in `grows` is removed before a run under another fingerprint, because what lies there belongs to other
-    settings; it is kept when the same run was only interrupted.
+    settings; it is kept when the same run was only interrupted. A stage one of whose `outputs` is gone is not done.
     """
 
     name: str
     config: str
     arguments: tuple[str, ...] = ()
     grows: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,22 +62,23 @@ class StageRecord:
 def run_stages(stages: Sequence[Stage], folder: Path, fresh: bool = False) -> Iterator[tuple[StageRecord, bool]]:
     """Run the stages in order; yields each record and whether it was already done.
 
-    Records lie in `folder`, one JSON file a stage. Raises PinrankError when a stage ends badly.
+    Records lie in `folder`, one JSON file a stage. Raises PinrankError when a stage ends badly, and CommitError when
+    another run works here, or a stage of a killed one still does: stages inherit the lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    before = pinrank.__version__
-    for stage in stages:
-        before = fingerprint(stage, before)
-        path = folder / f"{stage.name}.json"
-        done = None if fresh else read_record(path)
-        if done is not None and done.fingerprint == before:
-            yield done, True
-            continue
-        path.unlink(missing_ok=True)
-        begin(stage, folder / f"{stage.name}.started", before, fresh)
-        record = run_stage(stage, before)
-        write_atomically(path, json.dumps(asdict(record), indent=2))
-        yield record, False
+    with exclusive(folder / ".lock") as lock:
+        before = pinrank.__version__
+        for stage in stages:
+            before = fingerprint(stage, before)
+            path = folder / f"{stage.name}.json"
+            done = None if fresh else read_record(path)
+            if done is not None and done.fingerprint == before and all(Path(left).exists() for left in stage.outputs):
+                yield done, True
+                continue
+            path.unlink(missing_ok=True)
+            begin(stage, folder / f"{stage.name}.started", before, fresh)
+            record = run_stage(stage, before, lock.fileno())
+            write_text(path, json.dumps(asdict(record), indent=2))
+            yield record, False
 
 
 def begin(stage: Stage, mark: Path, stage_fingerprint: str, fresh: bool) -> None:
@@ -81,20 +86,16 @@ def begin(stage: Stage, mark: Path, stage_fingerprint: str, fresh: bool) -> None
     if fresh or not mark.exists() or mark.read_text() != stage_fingerprint:
         for folder in stage.grows:
             shutil.rmtree(folder, ignore_errors=True)
-        write_atomically(mark, stage_fingerprint)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file in one rename."""
-    staging = path.with_name(f".{path.name}.tmp")
-    staging.write_text(text)
-    staging.replace(path)
+        write_text(mark, stage_fingerprint)
 
 
 def fingerprint(stage: Stage, before: str) -> str:
-    """16 hex digits that change with the stage's settings and with every stage before it."""
+    """16 hex digits that change with the stage's settings, the files it reads, and with every stage before it."""
     digest = hashlib.sha256(f"{before}\n{stage.name}\n{' '.join(stage.arguments)}\n".encode())
     digest.update(Path(stage.config).read_bytes())
+    for file in sorted(file for folder in stage.reads for file in Path(folder).glob("*.parquet")):
+        state = file.stat()
+        digest.update(f"{file}\n{state.st_size}\n{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -106,11 +107,14 @@ def read_record(path: Path) -> StageRecord | None:
         return None
 
 
-def run_stage(stage: Stage, stage_fingerprint: str) -> StageRecord:
-    """Run `python -m pipelines.NAME`, its progress on this terminal, and read the summary off its last line."""
+def run_stage(stage: Stage, stage_fingerprint: str, lock: int) -> StageRecord:
+    """Run `python -m pipelines.NAME`, its progress on this terminal, and read the summary off its output.
+
+    The process inherits the open file `lock`, and with it the lock.
+    """
     command = [sys.executable, "-m", f"pipelines.{stage.name}", "--config", stage.config, *stage.arguments]
     started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[lock]) as process:
         with memory_of(process.pid) as memory:
             assert process.stdout is not None
             lines = [line.rstrip("\n") for line in process.stdout]
@@ -119,7 +123,7 @@ def run_stage(stage: Stage, stage_fingerprint: str) -> StageRecord:
             f"stage {stage.name} ended with exit code {process.returncode}; its message stands above. Mend it and run "
             f"the same command again: finished stages are not repeated. Alone: {' '.join(command)}"
         )
-    summary = json.loads(lines[-1])
+    summary = summary_in(lines)
     return StageRecord(
         name=stage.name,
         seconds=round(time.monotonic() - started, 1),
@@ -130,6 +134,16 @@ def run_stage(stage: Stage, stage_fingerprint: str) -> StageRecord:
         fingerprint=stage_fingerprint,
         details=summary["details"],
     )
+
+
+def summary_in(lines: Sequence[str]) -> dict[str, Any]:
+    """The last line that is a job's JSON summary; Ray may forward a line of its own after it."""
+    for line in reversed(lines):
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and "rows_out" in found:
+                return found
+    raise PinrankError("the stage ended well but printed no summary; run it alone to see what it prints")
 
 
 class PeakMemory:

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pinrank.durable import replace_folder
 from pinrank.errors import JudgmentError, TableError
-from pinrank.faults import Fault, empty_rows, levels_outside, places, repeated_keys, split, whole_levels
+from pinrank.faults import (
+    Fault,
+    empty_rows,
+    levels_outside,
+    misplaced_splits,
+    places,
+    repeated_keys,
+    split,
+    whole_levels,
+)
 from pinrank.levels import NUM_LEVELS
 from pinrank.parquet import (
     cast,
@@ -17,7 +27,6 @@ from pinrank.parquet import (
     open_dataset,
     read_pieces,
     remove_folder,
-    replace_folder,
     schemas,
     write_folder,
 )
@@ -245,6 +254,8 @@ def faults(data: pa.Table, table: Table) -> list[Fault]:
     found = [each for name in table.required if name in data.schema.names for each in empty_rows(data, name)]
     if table is JUDGMENTS and "level" in data.schema.names:
         found += levels_outside(data.column("level"))
+    if table is JUDGMENTS and {"query", "split"} <= set(data.schema.names):
+        found += misplaced_splits(data)
     if table.key and all(name in data.schema.names for name in table.key):
         found += repeated_keys(data, table.key)
     return found

@@ -38,7 +38,7 @@ def build(settings: RerankSettings) -> Application:
     """
     settings = absolute(settings)
     version = require_one_student(settings)
-    encoder, pins, ranker = (deployed(part).bind(settings) for part in (QueryEncoder, PinEmbeddings, Ranker))
+    encoder, pins, ranker = (deployed(part).bind(settings, version) for part in (QueryEncoder, PinEmbeddings, Ranker))
     # More than max_in_flight, so that the ingress itself answers 429 in the service's own form.
     ingress = deployed(serve.ingress()(Rerank), max_ongoing_requests=2 * settings.max_in_flight)
     return ingress.bind(settings, version, encoder, pins, ranker)

@@ -118,9 +118,13 @@ class Rerank:
 
 
 def require_within_limits(request: RerankRequest, settings: RerankSettings) -> None:
-    """Raise Problem 422 for more documents or a longer query than the settings allow."""
+    """Raise Problem 422 for more documents, more texts or a longer query than the settings allow."""
     if len(request.documents) > settings.max_documents:
         message = f"documents: {len(request.documents)} are too many, the limit is {settings.max_documents}"
+        raise Problem(422, "too_many_documents", message)
+    texts = sum(document.id is None for document in request.documents)
+    if texts > settings.max_texts:
+        message = f"documents: {texts} come as text, the limit is {settings.max_texts}; send ids of embedded pins"
         raise Problem(422, "too_many_documents", message)
     if len(request.query) > settings.max_query_chars:
         message = f"query: {len(request.query)} characters are too many, the limit is {settings.max_query_chars}"

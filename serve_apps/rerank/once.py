@@ -163,7 +163,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def ask(client: httpx.Client, question: Question, documents: list[dict[str, str]]) -> Answer:
-    """Rank documents; another query goes first, so that a warm app is timed with this query not in its cache."""
+    """Rank documents; the same documents go first under another query, so that a warm app is timed."""
     request = {
         "query": question.query,
         "query_locale": question.query_locale,

@@ -15,6 +15,7 @@ from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.text import tidy
 from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.one_student import refuse_other
 from serve_apps.rerank.settings import RerankSettings
 
 Vector = NDArray[np.float32]
@@ -46,9 +47,10 @@ class QueryCache:
 class QueryEncoder:
     """Deployment: encodes queries in batches behind a cache, and documents that no pin store knows."""
 
-    def __init__(self, settings: RerankSettings) -> None:
+    def __init__(self, settings: RerankSettings, student_version: str) -> None:
         one_thread()
         self.bundle = open_student(settings.student)
+        refuse_other(self.bundle.version, student_version, settings.student)
         self.cache = QueryCache(settings.query_cache_entries)
         self._encode_batch.set_max_batch_size(settings.max_batch_queries)
         self._encode_batch.set_batch_wait_timeout_s(settings.batch_wait_s)

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from pinrank.levels import probabilities
 from pinrank.student.export import StudentBundle, open_student
 from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.one_student import refuse_other
 from serve_apps.rerank.settings import RerankSettings
 
 
 class Ranker:
     """Deployment: lexical features and the student's MLP in numpy."""
 
-    def __init__(self, settings: RerankSettings) -> None:
+    def __init__(self, settings: RerankSettings, student_version: str) -> None:
         self.bundle = open_student(settings.student)
+        refuse_other(self.bundle.version, student_version, settings.student)
 
     async def grade(self, query: str, query_D: NDArray[np.float32], *groups: Candidates) -> list[NDArray[np.float64]]:
         """probabilities_NL of each group of candidates."""

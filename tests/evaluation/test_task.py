@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pinrank.datasets import relevance
@@ -9,6 +10,7 @@ from pinrank.datasets.world import WorldSettings, generate
 from pinrank.engagement import EngagementSettings, pin_text
 from pinrank.errors import JudgmentError, TableError
 from pinrank.evaluation import task as tasks
+from pinrank.tables import JUDGMENTS
 from tests import tidy_folder
 
 SMALL = WorldSettings(num_pins=200, num_queries=40, judged_per_query=6, num_impressions=0)
@@ -83,3 +85,14 @@ def test_a_cap_keeps_the_same_pairs_of_each_source_in_any_order() -> None:
 def test_pairs_with_a_query_that_training_saw_are_counted_by_text(tmp_path: Path) -> None:
     task = tasks.from_public_form(tidy_folder.write(tmp_path), None, 0.01)
     assert tasks.num_with_query_among(task, ["RED  shoes", "old lamp", "unheard of"]) == 3
+
+
+def test_several_annotators_of_a_pair_become_one_row_with_their_mean() -> None:
+    row = {"query_id": "q", "query": "shoe", "source": "s", "split": "test"}
+    rows = [
+        row | {"judgment_id": str(number), "pin_id": pin, "level": level, "relevance": (level - 1) / 4}
+        for number, (pin, level) in enumerate([("a", 5), ("b", 1), ("a", 4), ("a", 4)])
+    ]
+    joined = tasks.one_row_a_pair(pa.Table.from_pylist(rows, schema=JUDGMENTS.schema)).to_pylist()
+    assert [(pair["pin_id"], pair["level"]) for pair in joined] == [("a", 4), ("b", 1)]
+    assert joined[0]["relevance"] == pytest.approx(5 / 6)

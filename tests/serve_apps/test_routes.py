@@ -11,7 +11,9 @@ from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
 
-SETTINGS = RerankSettings(body_limit_bytes=300_000, max_documents=1_000, max_query_chars=100, max_in_flight=1)
+SETTINGS = RerankSettings(
+    body_limit_bytes=300_000, max_documents=1_000, max_texts=20, max_query_chars=100, max_in_flight=1
+)
 JSON = {"content-type": "application/json"}
 
 
@@ -127,3 +129,14 @@ def test_the_openapi_says_that_a_document_is_a_text_or_an_object(ask: Callable[.
     kinds = schemas["RerankRequest"]["properties"]["documents"]["items"]["anyOf"]
     assert {"type": "string"} in kinds
     assert ask("GET", "/docs").status_code == 200
+
+
+def test_more_texts_than_can_be_encoded_in_a_request_are_refused_and_ids_are_not(
+    ask: Callable[..., httpx.Response],
+) -> None:
+    texts = [{"text": "boot"}] * 21
+    status, kind, message = refusal(ask("POST", "/v2/rerank", json={"query": "a", "documents": texts}))
+    assert (status, kind) == (422, "too_many_documents")
+    assert "21 come as text, the limit is 20" in message
+    by_id = [{"id": "p", "text": "boot"}] * 21
+    assert ask("POST", "/v2/rerank", json={"query": "a", "documents": by_id}).status_code == 500  # past the limits

@@ -1,35 +1,32 @@
-"""Texts to vectors, whatever batch they come in."""
+"""Texts to token ids and vectors."""
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
-from pinrank.student.encoder import TextEncoder, padded
+from pinrank.backbones import resolve
+from pinrank.student.encoder import tokenise
 
-
-@pytest.fixture(scope="module")
-def encoder(tiny_bert_dir: Path) -> TextEncoder:
-    return TextEncoder.open(tiny_bert_dir)
-
-
-def test_vectors_come_in_the_order_of_the_texts(encoder: TextEncoder) -> None:
-    texts = ["a red sofa in a small flat", "pasta", "", "lemon cake with cream", "pasta"] * 40
-    together = encoder.encode(texts, max_tokens=16)
-    alone = np.concatenate([encoder.encode([text], max_tokens=16) for text in texts[:5]])
-    np.testing.assert_allclose(together, np.tile(alone, (40, 1)), atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
-    assert together.dtype == np.float32
+TOKENIZER = AutoTokenizer.from_pretrained(resolve("all-MiniLM-L6-v2"))
+LONG = "boots and cakes " * 40
 
 
-def test_half_precision_stays_close(encoder: TextEncoder) -> None:
-    texts = ["a red sofa", "pasta"]
-    full, half = (encoder.encode(texts, 16, precision) for precision in ("float32", "bfloat16"))
-    assert (full * half).sum(axis=1).min() > 0.999
+def test_a_text_is_cut_between_its_special_tokens():
+    (ids,) = tokenise(TOKENIZER, ["red shoes for running"], 4)
+    assert TOKENIZER.convert_ids_to_tokens(ids) == ["[CLS]", "red", "shoes", "[SEP]"]
 
 
-def test_padding_is_masked() -> None:
-    ids, mask = padded([[1, 2, 3], [4]], pad_id=9)
-    assert ids[:, :4].tolist() == [[1, 2, 3, 9], [4, 9, 9, 9]]
-    assert mask.sum(dim=1).tolist() == [3, 1]
-    assert ids.shape == mask.shape == (2, 8)
+@given(st.text(max_size=60), st.integers(3, 40))
+def test_the_cut_is_the_tokenizers_own(text: str, max_tokens: int):
+    expected = TOKENIZER(text, truncation=True, max_length=max_tokens)["input_ids"]
+    assert tokenise(TOKENIZER, [text], max_tokens) == [expected]
+
+
+@pytest.mark.parametrize("limit", [16, 64])
+def test_threads_with_other_limits_do_not_change_a_cut(limit: int):
+    with ThreadPoolExecutor(4) as threads:
+        lengths = [len(ids[0]) for ids in threads.map(lambda most: tokenise(TOKENIZER, [LONG], most), [16, 64] * 200)]
+    assert {length for length, most in zip(lengths, [16, 64] * 200, strict=True) if most == limit} == {limit}

@@ -26,14 +26,11 @@ from pinrank.datasets.tidy_form import (
     path_of,
 )
 from pinrank.errors import JudgmentError, TableError
-from pinrank.faults import Fault, fault, levels_outside, refuse_too_many, split
+from pinrank.faults import SPLITS, Fault, fault, levels_outside, refuse_too_many, split
 from pinrank.parquet import exists
 from pinrank.sampling import hashes
 from pinrank.tables import IMPRESSIONS, JUDGMENTS, PINS, Table, faults
 from pinrank.text import join_list, normalise_query, tidy
-
-SPLITS = ("train", "dev", "test")
-"""From the least to the most strictly kept: a query text that is in two of them belongs to the later one."""
 
 AGGREGATE = "aggregate"
 """The annotator of a grade that does not say whose it is, or that joins several raters."""

@@ -10,7 +10,6 @@ written last. A shard is a range of key hashes. Letters: P pins, N asked, R row 
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import StoreCorrupt
 from pinrank.lexical import FieldTerms, ranges, starts_of
-from pinrank.parquet import replace_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -137,9 +136,7 @@ def build(
     order = np.argsort(keys_P, kind="stable")
     _refuse_repeated(keys_P[order], [pin_ids[place] for place in order[:-1][_repeats(keys_P[order])]])
     target = Path(folder).absolute()
-    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_of(target)
     shard_P = shard_of(keys_P[order], num_shards)
     shards = []
     for number in range(num_shards):

@@ -13,13 +13,20 @@ def mean_spearman(
 ) -> dict[str, float]:
     """Spearman's correlation of score and human grade in each source with enough pairs, and their mean, dev_spearman.
 
-    The mean is over sources, because one with many pairs must not decide alone; it is 0 where no source counts.
+    The mean is over sources, because one with many pairs must not decide alone; where no source counts, it is the
+    correlation over all pairs.
     """
     found = {}
     for source in np.unique(sources_N):
         of_source = sources_N == source
         if of_source.sum() >= LEAST_DEV_PAIRS and len(np.unique(grades_N[of_source])) > 1:
-            correlation = spearmanr(scores_N[of_source], grades_N[of_source])[0]
-            found[f"dev_spearman_{source}"] = float(np.nan_to_num(correlation))
-    mean = sum(found.values()) / len(found) if found else 0.0
+            found[f"dev_spearman_{source}"] = _spearman(scores_N[of_source], grades_N[of_source])
+    mean = sum(found.values()) / len(found) if found else _spearman(scores_N, grades_N)
     return {"dev_spearman": mean, **found}
+
+
+def _spearman(scores_N: NDArray[np.floating], grades_N: NDArray[np.floating]) -> float:
+    """0 where one side is constant."""
+    if len(np.unique(scores_N)) < 2 or len(np.unique(grades_N)) < 2:
+        return 0.0
+    return float(spearmanr(scores_N, grades_N)[0])

@@ -87,7 +87,29 @@ def num_with_query_among(task: Task, queries: Sequence[str]) -> int:
     return sum(normalise_query(query) in known for query, _ in task.pairs)
 
 
+def one_row_a_pair(judgments: pa.Table) -> pa.Table:
+    """Several annotators of a pair as one row: the mean of their levels, rounded half up, and of their relevance.
+
+    A ranking shows a pin once, however many people graded it.
+    """
+    key = ["source", "query_id", "pin_id"]
+    rows = judgments.select([*key, "level", "relevance"]).append_column("row", pa.array(range(judgments.num_rows)))
+    pairs = rows.group_by(key).aggregate([("row", "min"), ("level", "mean"), ("relevance", "mean")])
+    if pairs.num_rows == judgments.num_rows:
+        return judgments
+    pairs = pairs.sort_by("row_min")
+    joined = judgments.take(pairs["row_min"])
+    means = {
+        "level": pc.floor(pc.add(pairs["level_mean"], 0.5)).cast(pa.int8()),
+        "relevance": pairs["relevance_mean"].cast(pa.float32()),
+    }
+    for name, column in means.items():
+        joined = joined.set_column(joined.schema.get_field_index(name), name, column)
+    return joined
+
+
 def _task(judgments: pa.Table, catalogue: list[Pin], quarantined: Mapping[str, pa.Table] | None = None) -> Task:
+    judgments = one_row_a_pair(judgments)
     pins = {pin["pin_id"]: pin for pin in catalogue}
     pin_ids = judgments.column("pin_id").to_pylist()
     if unknown := sorted({pin_id for pin_id in pin_ids if pin_id not in pins}):

@@ -10,7 +10,6 @@
 A shard appears by one rename, so it is either whole or absent. Readers of the table see the shards alone.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -18,12 +17,12 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pinrank import durable
 from pinrank.errors import CommitError
 from pinrank.labeling.shards import Grading, Shard
 from pinrank.tables import SOFT_LABELS
@@ -65,16 +64,7 @@ def exclusive(output: Path) -> Iterator[None]:
     Raises CommitError when another job holds the folder. The lock is advisory and ends with its process, so that a
     killed job never blocks the next one.
     """
-    with _opened(output / LOCK) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as cause:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise CommitError(f"{output}: another job writes here ({holder}). Wait for it, or end it.") from cause
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
+    with durable.exclusive(output / LOCK):
         _remove_leftovers(output)
         yield
 
@@ -108,9 +98,9 @@ def commit_shard(labels: pa.Table, output: Path, name: str, grading: Grading) ->
     staging = target.with_name(f".{target.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     described = labels.cast(SOFT_LABELS.schema).replace_schema_metadata({_METADATA_KEY: grading.model_dump_json()})
     pq.write_table(described, staging, compression="zstd")
-    _sync(staging)
+    durable.sync(staging)
     staging.replace(target)
-    _sync(output)
+    durable.sync(output)
     return target
 
 
@@ -133,11 +123,7 @@ def survey(output: Path, shards: Sequence[Shard], grading: Grading) -> Manifest:
 
 def publish(output: Path, manifest: Manifest) -> None:
     """Write the manifest in one rename: the folder is finished."""
-    staging = output / f".{MANIFEST}.{os.getpid()}.tmp"
-    staging.write_text(manifest.model_dump_json(indent=2))
-    _sync(staging)
-    staging.replace(output / MANIFEST)
-    _sync(output)
+    durable.write_text(output / MANIFEST, manifest.model_dump_json(indent=2))
 
 
 def read_manifest(output: Path) -> Manifest:
@@ -151,14 +137,6 @@ def read_manifest(output: Path) -> Manifest:
         ) from cause
     except ValidationError as cause:
         raise CommitError(f"{path}: damaged: {' '.join(str(cause).split())}. Delete it and run again.") from cause
-
-
-def _opened(lock: Path) -> IO[str]:
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        return lock.open("a+")
-    except OSError as cause:
-        raise CommitError(f"{lock.parent}: cannot be written ({cause.strerror}). Choose another output.") from cause
 
 
 def _refuse_other_grading(path: Path, grading: Grading) -> None:
@@ -204,11 +182,3 @@ def _remove_leftovers(output: Path) -> None:
     for folder in (output, output / QUARANTINE):
         for left in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,8 @@ from pinrank import precision as arithmetic
 from pinrank.precision import Precision
 from pinrank.student.model import Tower
 from pinrank.teacher.model import open_backbone
-from pinrank.teacher.tokens import rounded_up
+from pinrank.teacher.tokens import rounded_up, template_of, token_ids
+from pinrank.text import LONGEST_TOKEN
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
@@ -54,11 +55,17 @@ class TextEncoder:
 
 
 def tokenise(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Token ids of each text, special tokens included, at most max_tokens."""
+    """Token ids of each text, special tokens included, at most max_tokens.
+
+    The cut is made here: a fast tokenizer's truncation is a state of the tokenizer, which two threads that want
+    different lengths would change under each other.
+    """
     if not texts:
         return []
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_tokens, return_attention_mask=False)
-    return list(encoded["input_ids"])
+    template = template_of(tokenizer, between="")
+    room = max_tokens - len(template)
+    cut = [text[: room * LONGEST_TOKEN] for text in texts]
+    return [[*template.before, *ids[:room], *template.after] for ids in token_ids(tokenizer, cut)]
 
 
 def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,6 @@ Letters: N pairs or candidates, D vector, H first hidden layer, R = D + H, F fea
 """
 
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pinrank import lexical
+from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
 from pinrank.lexical import FieldTerms, LexicalStats
-from pinrank.parquet import replace_folder
 from pinrank.student import features
 from pinrank.student.features import FeatureSpec
 from pinrank.student.ranker import RANKER_FILE, Floats, RankerWeights, open_ranker
@@ -170,9 +168,7 @@ def save_student(
     from safetensors.torch import save_file
 
     target = Path(folder).absolute()
-    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_of(target)
     student.tower.encoder.save_pretrained(staging / ENCODER)
     tokenizer.save_pretrained(staging / ENCODER)
     weights = {

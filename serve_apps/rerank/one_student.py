@@ -1,0 +1,12 @@
+"""A replica that starts later must not serve another student than the graph was bound for."""
+
+from pinrank.errors import ModelError
+
+
+def refuse_other(opened: str, bound: str, folder: str) -> None:
+    """Raise ModelError when a folder now holds another student than when the application was deployed."""
+    if opened != bound:
+        raise ModelError(
+            f"{folder}: holds {opened} now, the application was deployed with {bound}. Deploy it again: a folder that "
+            "is replaced under a running service would mix two students."
+        )

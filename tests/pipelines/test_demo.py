@@ -1,0 +1,70 @@
+"""The whole recipe as `make demo` runs it, with every real engine, on a generated world of a few hundred rows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pinrank.errors import SettingsError
+from pinrank.evaluation.report import METRICS
+from pipelines.demo import JOBS, Demo, stages_of
+from tests.serve_apps.shop import free_port
+
+SMALL: dict[str, dict[str, object]] = {
+    "generate_world": {
+        "world": {"num_pins": 300, "num_users": 50, "num_queries": 60, "judged_per_query": 8, "num_impressions": 3_000}
+    },
+    "train_teacher": {"teacher": {"epochs": 1, "batch_size": 16, "text": {"max_query_tokens": 16, "max_tokens": 48}}},
+    "sample_impressions": {"size": 300, "min_per_stratum": 1},
+    "label_impressions": {"rows_per_shard": 128, "engine": {"name": "vllm"}, "workers": {"engine_threads": 2}},
+    "train_student": {"student": {"epochs": 1}},
+}
+"""What differs from the demo's own settings."""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, root: Path) -> Path:
+    """A working folder with the demo's settings for a small world, and no public judgments beside it."""
+    configs = tmp_path / "here/pipelines/configs/demo"
+    configs.mkdir(parents=True)
+    for path in (root / "pipelines/configs/demo").glob("*.yaml"):
+        settings = (yaml.safe_load(path.read_text()) or {}) | SMALL.get(path.stem, {})
+        (configs / path.name).write_text(yaml.safe_dump(settings))
+    return tmp_path / "here"
+
+
+def run_demo(folder: Path, root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port()), *arguments]
+    paths = os.pathsep.join([str(root), str(root / "platform")])
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return subprocess.run(command, cwd=folder, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Path, root: Path) -> None:
+    done = run_demo(elsewhere, root)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert "quality figures prove NOTHING" in done.stderr
+    summary = json.loads((elsewhere / "runs/demo/summary.json").read_text())
+    assert [stage["name"] for stage in summary["stages"]] == ["generate_world", *JOBS, "serve"]
+    assert all(stage["rows_out"] > 0 and stage["peak_memory_bytes"] < 6e9 for stage in summary["stages"])
+    overall = summary["metrics"]["overall"]
+    assert set(overall) == {"bm25", "frozen", "teacher", "student"}
+    assert all(overall["student"][name] is not None for name in METRICS)
+    reranked = summary["rerank"]["response"]["results"]
+    scores = [result["relevance_score"] for result in reranked]
+    assert len(scores) == len(summary["rerank"]["request"]["documents"]) and scores == sorted(scores, reverse=True)
+    again = run_demo(elsewhere, root)
+    assert again.returncode == 0 and again.stderr.count("was done") == len(JOBS) + 1
+
+
+def test_a_folder_that_was_named_and_holds_no_judgments_is_an_error_and_no_generated_world(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    with pytest.raises(SettingsError, match=r"holds no judgements\.parquet\. Fix DATA"):
+        stages_of(Demo(data=str(tmp_path)), Console())
