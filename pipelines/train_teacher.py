@@ -1,10 +1,12 @@
-"""Fine-tune the teacher on human judgments.
+"""Fine-tune the teacher on human judgments, or without any make a generative model the judge.
 
     python -m pipelines.train_teacher --config pipelines/configs/demo/train_teacher.yaml
     python -m pipelines.train_teacher --config pipelines/configs/demo/train_teacher.yaml --teacher.epochs 1
+    python -m pipelines.train_teacher --teacher.kind judge --teacher.backbone MODEL --output runs/demo/judge
 
-in : judgments/ (train and dev; test is never read into training)  pin_text/
-out: teacher/  a folder that Hugging Face, sentence-transformers and vLLM open, with card.json
+in : judgments/ (train and dev; test is never read into training)  pin_text/; a judge needs neither
+out: teacher/  a folder that Hugging Face, sentence-transformers and vLLM open, with card.json; of a judge, card.json
+               and the guideline alone: its model stays where it is
 """
 
 import logging
@@ -15,6 +17,7 @@ from pinrank.cluster import ClusterSettings, connect
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.tables import JUDGMENTS, PIN_TEXT, read
 from pinrank.teacher.examples import judged_examples
+from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.train import train
 
@@ -34,7 +37,10 @@ class TrainTeacher(JobSettings):
 
 
 def main(settings: TrainTeacher) -> Summary:
-    """Read, train, publish."""
+    """Read, train, publish; a judge is only published."""
+    if settings.teacher.kind == "judge":
+        judge = publish_judge(settings.teacher, settings.name, settings.output)
+        return Summary(rows_in=0, rows_out=0, details={"teacher": judge.version, "model": judge.backbone})
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS)
     pin_text = read(f"{settings.tables}/pin_text", PIN_TEXT)
     limits = (settings.max_pairs_per_source, settings.max_dev_pairs_per_source)

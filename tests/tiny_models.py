@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pinrank.backbones import resolve
@@ -50,6 +50,20 @@ def tiny_backbone(kind: str, folder: Path) -> Path:
     tokenizer.save_pretrained(folder)
     vocabulary = len(AutoTokenizer.from_pretrained(folder)) + 8  # some tokenizer classes add tokens of their own
     _model(kind, vocabulary).save_pretrained(folder)
+    return folder
+
+
+def tiny_decoder(folder: Path, context: int = 8192, chat_template: str | None = None) -> Path:
+    """A two-layer Llama that generates, with weights so large that its answers differ, as a Hugging Face folder."""
+    torch.manual_seed(0)
+    tokenizer = _decoder("llama")
+    tokenizer.chat_template = chat_template
+    tokenizer.save_pretrained(folder)
+    sizes = {**SIZES, "max_position_embeddings": context}
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=WIDTH, num_key_value_heads=1, head_dim=32, initializer_range=0.3, **sizes
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 
 
@@ -104,6 +118,7 @@ def _t5(kind: str) -> PreTrainedTokenizerFast:
 def _decoder(kind: str) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     special = ["<|begin|>", "<|end|>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(

@@ -28,9 +28,8 @@ from pinrank.labeling.commit import QUARANTINE, WORK, commit_shard, shard_path
 from pinrank.labeling.shards import PAIRS, Grading, Shard
 from pinrank.levels import NUM_LEVELS
 from pinrank.tables import SOFT_LABELS, quarantine
-from pinrank.teacher.score import Engine, EngineSettings, open_engine
+from pinrank.teacher.score import Engine, EngineSettings, open_engine, open_tokenizer
 from pinrank.teacher.tokens import PairTokenizer, Prompt
-from pinrank.text import TextSettings
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def grade(job: Job, pairs: pa.Table, shards: Sequence[Shard], done: set[str], wo
 def tokenise(batch: pa.Table, job: Job) -> pa.Table:
     """The CPU stage: a row that names a shard becomes the row that holds its tokenised pairs."""
     pairs = pq.ParquetFile(job.output / WORK).read_row_group(batch.column("group")[0].as_py())
-    tokenizer = _tokenizer(job.teacher, job.grading.text)
+    tokenizer = _tokenizer(job.teacher, job.grading.teacher)
     texts = zip(pairs.column("query").to_pylist(), pairs.column("pin_text").to_pylist(), strict=True)
     prompts = tokenizer.prompts(list(texts))
     columns = [
@@ -214,8 +213,8 @@ def _as_ours(error: Exception) -> PinrankError:
 
 
 @lru_cache(maxsize=1)
-def _tokenizer(folder: str, text: TextSettings) -> PairTokenizer:
-    return PairTokenizer.open(folder, text)
+def _tokenizer(folder: str, version: str) -> PairTokenizer:
+    return open_tokenizer(folder)  # the version is there for the cache: a worker may outlive the teacher in a folder
 
 
 def _prompts(pairs: pa.Table) -> list[Prompt]:

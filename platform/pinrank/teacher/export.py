@@ -10,22 +10,21 @@ types are written in their old spelling: with the newer ones vLLM leaves the hea
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer
 
 from pinrank.backbones import resolve
+from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.tables import replace_folder
 from pinrank.teacher.calibration import Calibration
 from pinrank.teacher.families import Pooling
+from pinrank.teacher.frame import Frame
 from pinrank.teacher.model import ACTIVATIONS, HeadSettings, Teacher, hidden_size, open_backbone
 from pinrank.text import TextSettings
 
@@ -39,14 +38,26 @@ class TeacherCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: str = Field(description="NAME@ the first 8 hex digits of the weights' SHA-256")
+    version: str = Field(
+        description="NAME@ the first 8 hex digits of the SHA-256 of the weights; of a judge, of all it grades by"
+    )
+    kind: Literal["trained", "judge"] = "trained"
     backbone: str
-    pooling: Pooling
-    head: HeadSettings
+    pooling: Pooling | None = Field(None, description="of a trained teacher")
+    head: HeadSettings | None = Field(None, description="of a trained teacher")
+    frame: Frame | None = Field(None, description="of a judge")
     text: TextSettings
     calibration: Calibration = Calibration()
     metrics: dict[str, float]
     lineage: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> "TeacherCard":
+        if self.kind == "trained" and (self.pooling is None or self.head is None):
+            raise ValueError("a trained teacher has a pooling and a head")
+        if self.kind == "judge" and self.frame is None:
+            raise ValueError("a judge has a frame")
+        return self
 
 
 def publish(teacher: Teacher, name: str, card: dict[str, Any], folder: str) -> TeacherCard:
@@ -55,9 +66,7 @@ def publish(teacher: Teacher, name: str, card: dict[str, Any], folder: str) -> T
     `card` holds the fields of TeacherCard but its version.
     """
     target = Path(folder)
-    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_of(target)
     text: TextSettings = card["text"]
     teacher.backbone.save_pretrained(staging)
     tokenizer = AutoTokenizer.from_pretrained(resolve(card["backbone"]))
@@ -84,8 +93,10 @@ def read_card(folder: str) -> TeacherCard:
 
 
 def open_teacher(folder: str) -> Teacher:
-    """Load a teacher with its head, in evaluation mode and float32."""
+    """Load a trained teacher with its head, in evaluation mode and float32; ModelError when it is a judge."""
     card = read_card(folder)
+    if card.pooling is None or card.head is None:
+        raise ModelError(f"{folder}: a judge, which has no head. Open it with pinrank.teacher.score.open_engine.")
     teacher = Teacher(open_backbone(folder), card.pooling, card.head)
     layers = [layer for layer in teacher.head if isinstance(layer, nn.Linear)]
     for layer, dense in zip(layers, _dense_folders(len(layers)), strict=True):

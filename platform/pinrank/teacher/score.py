@@ -1,53 +1,40 @@
-"""Grading pairs with a trained teacher: one interface, two engines.
+"""Grading pairs with a teacher: one interface, two engines for either kind.
 
-vLLM is the engine for millions of pairs; transformers is the reference that it must agree with.
+vLLM is the engine for millions of pairs; transformers is the reference that it must agree with. The engines of a judge
+are in pinrank.teacher.judge_engines, those of a trained teacher here.
 """
 
 import logging
-import os
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from pinrank.errors import ParityError
+from pinrank.errors import ModelError, ParityError
 from pinrank.levels import NUM_LEVELS, probabilities
-from pinrank.teacher.export import TeacherCard, open_teacher, read_card
+from pinrank.teacher.engine import Engine, EngineSettings, Logits, batches_by_length, configure_vllm, start_vllm
+from pinrank.teacher.export import open_teacher, read_card
 from pinrank.teacher.families import Pooling, family_of
+from pinrank.teacher.judge import open_judge_tokenizer
+from pinrank.teacher.judge_engines import JudgeEngine, TransformersJudge
 from pinrank.teacher.model import uses_token_types
 from pinrank.teacher.tokens import PairTokenizer, Prompt, padded
 
+__all__ = [
+    "Engine",
+    "EngineSettings",
+    "Logits",
+    "TransformersEngine",
+    "VllmEngine",
+    "grade_pairs",
+    "largest_difference",
+    "open_engine",
+    "open_tokenizer",
+]
+
 log = logging.getLogger(__name__)
 
-Logits = NDArray[np.float32]
 VLLM_POOLING: dict[Pooling, str] = {"first": "CLS", "last": "LAST", "mean": "MEAN"}
-
-
-class EngineSettings(BaseModel):
-    """Which engine grades, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Literal["vllm", "transformers"] = Field(
-        "vllm", description="for millions of pairs; a family that vLLM lacks is graded by transformers all the same"
-    )
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16 is twice as fast and shifts probabilities by about a hundredth"
-    )
-    batch_size: int = Field(64, ge=1, description="pairs in one forward pass (transformers) or in flight (vllm)")
-    kv_cache_bytes: int = Field(2**28, ge=2**20, description="what vLLM sets aside on a CPU")
-
-
-class Engine(Protocol):
-    """What grades prompts."""
-
-    card: TeacherCard
-
-    def grade(self, prompts: Sequence[Prompt]) -> Logits:
-        """Raw logits_NL, float32, in the order of the prompts."""
-        ...
 
 
 class TransformersEngine:
@@ -67,9 +54,7 @@ class TransformersEngine:
         import torch
 
         logits_NL = np.empty((len(prompts), NUM_LEVELS), dtype=np.float32)
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index].token_ids))
-        for start in range(0, len(order), self.settings.batch_size):
-            rows = order[start : start + self.settings.batch_size]
+        for rows in batches_by_length(prompts, self.settings.batch_size):
             batch = padded([prompts[row] for row in rows], self.pad_id, self.uses_types)
             with torch.inference_mode():
                 graded = self.model(**{name: value.to(self.device) for name, value in batch.items()})
@@ -81,28 +66,27 @@ class VllmEngine:
     """vLLM in this process, with the head evaluated inside the engine."""
 
     def __init__(self, folder: str, settings: EngineSettings) -> None:
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        from vllm import LLM
+        configure_vllm()
         from vllm.config import PoolerConfig
 
         from pinrank.teacher.vllm_models import register
 
         register()
         self.card = read_card(folder)
+        if self.card.pooling is None:
+            raise ModelError(f"{folder}: a judge, which pools nothing. Open it with pinrank.teacher.score.open_engine.")
         self.uses_types = uses_token_types(_config(folder))
-        self.model: Any = LLM(
-            model=folder,
-            runner="pooling",
-            convert="embed",
-            dtype=settings.dtype,
-            max_model_len=self.card.text.max_tokens,
-            max_num_seqs=settings.batch_size,
-            enforce_eager=not _has_gpu(),
-            hf_overrides=_overrides(_config(folder)),
-            pooler_config=PoolerConfig(seq_pooling_type=VLLM_POOLING[self.card.pooling], use_activation=False),
-            disable_log_stats=True,
-            **({} if _has_gpu() else {"kv_cache_memory_bytes": settings.kv_cache_bytes}),
+        pooler = PoolerConfig(seq_pooling_type=VLLM_POOLING[self.card.pooling], use_activation=False)
+        self.model = start_vllm(
+            folder,
+            self.card.text.max_tokens,
+            settings,
+            {
+                "runner": "pooling",
+                "convert": "embed",
+                "hf_overrides": _overrides(_config(folder)),
+                "pooler_config": pooler,
+            },
         )
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
@@ -130,17 +114,23 @@ def open_engine(folder: str, settings: EngineSettings) -> Engine:
 
     Raises ModelError when the folder holds no teacher.
     """
-    read_card(folder)
+    if read_card(folder).kind == "judge":
+        return JudgeEngine(folder, settings) if settings.name == "vllm" else TransformersJudge(folder, settings)
     if settings.name == "vllm" and not (family := family_of(_config(folder).model_type)).in_vllm:
         log.info("%s: vLLM has no %s, so transformers grades", folder, family.name)
         return TransformersEngine(folder, settings)
     return VllmEngine(folder, settings) if settings.name == "vllm" else TransformersEngine(folder, settings)
 
 
+def open_tokenizer(folder: str) -> PairTokenizer:
+    """What makes prompts for a teacher's engine; ModelError when the folder holds no teacher."""
+    card = read_card(folder)
+    return open_judge_tokenizer(card) if card.kind == "judge" else PairTokenizer.open(folder, card.text)
+
+
 def grade_pairs(folder: str, pairs: Sequence[tuple[str, str]], settings: EngineSettings) -> Logits:
     """Tokenise (query, pin text) pairs and grade them in one call: logits_NL, float32, in the order given."""
-    engine = open_engine(folder, settings)
-    return engine.grade(PairTokenizer.open(folder, engine.card.text).prompts(pairs))
+    return open_engine(folder, settings).grade(open_tokenizer(folder).prompts(pairs))
 
 
 def largest_difference(logits_NL: Logits, reference_NL: Logits) -> float:
@@ -163,9 +153,3 @@ def _config(folder: str) -> Any:
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(folder)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

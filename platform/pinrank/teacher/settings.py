@@ -1,5 +1,7 @@
 """What the teacher is made of and how it is trained."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pinrank.precision import Precision
@@ -26,6 +28,9 @@ class TeacherSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["trained", "judge"] = Field(
+        "trained", description="judge: a generative model grades by a written guideline; trains nothing (docs/judge.md)"
+    )
     backbone: str = Field("all-MiniLM-L6-v2", description="packaged name, local folder, or Hugging Face id@revision")
     allow_auto_map: bool = Field(
         False, description="open a backbone whose config names code of its own; it is not run, transformers' class is"
