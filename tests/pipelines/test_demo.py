@@ -46,6 +46,7 @@ def run_demo(folder: Path, root: Path, *arguments: str) -> "subprocess.Completed
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # ten processes one after the other, each with its imports and its own Ray session
 def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Path, root: Path) -> None:
     done = run_demo(elsewhere, root)
     assert done.returncode == 0, done.stderr[-3_000:]

@@ -39,16 +39,16 @@ def real_pairs(folder: Path) -> list[tuple[str, str]]:
     return [(queries[row.query_id], text[row.item_id].strip()) for row in some.itertuples()]
 
 
-@pytest.fixture(scope="module")
-def minilm_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["first", "mean"])
+def minilm_teacher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pretrained MiniLM with a random head of two layers, sharp enough that a lost token type would show."""
     folder = tmp_path_factory.mktemp("teacher") / "minilm"
     torch.manual_seed(0)
     head = HeadSettings(hidden=(64,))
-    teacher = Teacher(open_backbone("all-MiniLM-L6-v2"), "first", head)
+    teacher = Teacher(open_backbone("all-MiniLM-L6-v2"), request.param, head)
     torch.nn.init.normal_(teacher.head[-1].weight, std=1.0)
     text = TextSettings(max_tokens=96)
-    card = {"backbone": "all-MiniLM-L6-v2", "pooling": "first", "head": head, "text": text}
+    card = {"backbone": "all-MiniLM-L6-v2", "pooling": request.param, "head": head, "text": text}
     publish(teacher, "minilm", card | {"metrics": {}, "lineage": {}}, str(folder))
     return folder
 
