@@ -1,0 +1,44 @@
+"""Grading pairs with a teacher against the clock, in a Ray task of its own.
+
+The task's process ends with it, so that what an engine held of an accelerator's memory is free for the next row. Needs
+a Ray session, and on several machines a folder that all of them see.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import ray
+
+from pinrank.teacher.score import EngineSettings, Logits, open_engine, open_tokenizer
+
+Texts = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class TimedGrading:
+    """Raw logits_NL (float32, in the order given), and how fast distinct pairs were tokenised and graded."""
+
+    logits_NL: Logits
+    pairs_per_s: float
+
+
+def grade_apart(folder: str, texts: Texts, engine: EngineSettings, num_cpus: int, use_gpu: bool) -> TimedGrading:
+    """Grade (query, packed pin) texts in a process of its own; ModelError when the folder holds no teacher."""
+    task = ray.remote(num_cpus=num_cpus, num_gpus=int(use_gpu), max_calls=1)(grade_timed)
+    found: TimedGrading = ray.get(task.remote(folder, list(texts), engine))
+    return found
+
+
+def grade_timed(folder: str, texts: Texts, engine: EngineSettings) -> TimedGrading:
+    """Grade in this process. Opening the model and a first batch are not part of the time."""
+    opened, tokenizer = open_engine(folder, engine), open_tokenizer(folder)
+    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    distinct = list(place)
+    opened.grade(tokenizer.prompts(distinct[: engine.batch_size]))
+    started = time.perf_counter()
+    logits_UL = opened.grade(tokenizer.prompts(distinct))
+    seconds = time.perf_counter() - started
+    rows = np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))
+    return TimedGrading(logits_UL[rows], len(distinct) / seconds)
