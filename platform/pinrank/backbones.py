@@ -31,12 +31,14 @@ def resolve(name: str) -> str:
 
 
 def refuse_foreign_code(name: str, allow_auto_map: bool) -> None:
-    """Raise ModelError when a backbone's config names code of its own (auto_map), unless that is allowed.
+    """Raise ModelError when a backbone has no config, or one that names code of its own (auto_map) and may not.
 
     pinrank never runs such code. Where it is allowed, transformers' own class of the same model_type opens the
     weights, which is right for a repository that carries the code for older versions only.
     """
     config = Path(resolve(name)) / "config.json"
+    if not config.exists():
+        raise ModelError(f"{config.parent}: holds no config.json, so it is no Hugging Face model. Name another folder.")
     if not allow_auto_map and "auto_map" in json.loads(config.read_text()):
         raise ModelError(
             f"{name}: its config.json has an auto_map, that is, code of its own, which pinrank does not run. If "
