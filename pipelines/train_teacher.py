@@ -10,10 +10,12 @@ out: teacher/  a folder that Hugging Face, sentence-transformers and vLLM open, 
 """
 
 import logging
+from pathlib import Path
 
 from pydantic import Field
 
 from pinrank.cluster import ClusterSettings, connect
+from pinrank.durable import MountedFolder
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.tables import JUDGMENTS, PIN_TEXT, read
 from pinrank.teacher.examples import judged_examples
@@ -28,7 +30,7 @@ class TrainTeacher(JobSettings):
     """Settings of train_teacher."""
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: judgments and pin_text")
-    output: str = Field("runs/demo/teacher", description="the teacher's folder; replaced when training has ended well")
+    output: MountedFolder = Field(Path("runs/demo/teacher"), description="the teacher's folder; an older is replaced")
     name: str = Field("teacher", description="the teacher's name; its version is NAME@HASH")
     teacher: TeacherSettings = TeacherSettings()
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on train pairs of one source")
@@ -39,7 +41,7 @@ class TrainTeacher(JobSettings):
 def main(settings: TrainTeacher) -> Summary:
     """Read, train, publish; a judge is only published."""
     if settings.teacher.kind == "judge":
-        judge = publish_judge(settings.teacher, settings.name, settings.output)
+        judge = publish_judge(settings.teacher, settings.name, str(settings.output))
         return Summary(rows_in=0, rows_out=0, details={"teacher": judge.version, "model": judge.backbone})
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS)
     pin_text = read(f"{settings.tables}/pin_text", PIN_TEXT)
@@ -48,7 +50,7 @@ def main(settings: TrainTeacher) -> Summary:
     log.info("training on %d of %d judged pairs", examples.num_rows, judgments.num_rows)
     connect(settings.cluster)
     lineage = {"tables": settings.tables, "num_pairs": examples.num_rows}
-    card = train(examples, settings.teacher, settings.name, settings.output, lineage)
+    card = train(examples, settings.teacher, settings.name, str(settings.output), lineage)
     return Summary(
         rows_in=judgments.num_rows,
         rows_out=examples.num_rows,

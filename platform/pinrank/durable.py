@@ -45,18 +45,25 @@ def replace_folder(staging: Path, target: Path) -> None:
 
     Raises TableError when `target` holds something else: a mistyped output must not cost a folder of other things.
     """
-    mark = next(mark for mark in MARKS if any(staging.glob(mark)))
-    if target.exists() and any(target.iterdir()) and not any(target.glob(mark)):
-        raise TableError(
-            f"{target}: holds no {mark}, so it is not what an earlier run wrote here and is left alone. Choose another "
-            "output, or remove the folder."
-        )
+    refuse_other_content(target, next(mark for mark in MARKS if any(staging.glob(mark))))
     if not _swap(staging, target):
         retired = target.with_name(f".{target.name}.{os.getpid()}.old")
         if target.exists():
             target.rename(retired)
         staging.rename(target)
     _remove_leftovers(target)
+
+
+def refuse_other_content(target: Path, mark: str) -> None:
+    """Raise TableError when a folder is there, is not empty and holds nothing that matches the glob pattern `mark`.
+
+    A long job asks before it starts.
+    """
+    if target.exists() and any(target.iterdir()) and not any(target.glob(mark)):
+        raise TableError(
+            f"{target}: holds no {mark}, so it is not what an earlier run wrote here and is left alone. Choose another "
+            "output, or remove the folder."
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,9 +15,7 @@ class RerankSettings(BaseModel):
     pin_store: str = Field("runs/demo/pin_store", min_length=1, description="folder of the pin store, from embed_pins")
     body_limit_bytes: int = Field(2 * 2**20, ge=1024, description="a request body with more received bytes gets 413")
     max_documents: int = Field(10_000, ge=1, description="a request with more documents gets 422")
-    max_texts: int = Field(
-        500, ge=0, description="a request with more documents by text alone gets 422"
-    )
+    max_texts: int = Field(500, ge=0, description="a request with more documents by text alone gets 422")
     max_query_chars: int = Field(2_000, ge=1, description="a request with a longer query gets 422")
     max_in_flight: int = Field(64, ge=1, description="rankings under way in one ingress replica; one more gets 429")
     query_cache_entries: int = Field(10_000, ge=0, description="query vectors kept by a QueryEncoder replica; 0: none")

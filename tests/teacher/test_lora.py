@@ -80,9 +80,7 @@ def test_evaluating_between_steps_does_not_stop_a_quantised_teacher_from_learnin
 def test_a_merged_teacher_that_grades_otherwise_is_refused():
     trained_NL = np.log(np.array([[0.1, 0.1, 0.1, 0.1, 0.6]], np.float32))
     changed_NL = np.log(np.array([[0.1, 0.1, 0.1, 0.13, 0.57]], np.float32))
-    with pytest.raises(
-        ParityError, match=r"changed by 0\.03.*100\.0% of 1 pairs kept their level"
-    ):
+    with pytest.raises(ParityError, match=r"changed by 0\.03.*100\.0% of 1 pairs kept their level"):
         refuse_if_changed(trained_NL, changed_NL)
 
 

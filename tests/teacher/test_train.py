@@ -13,7 +13,8 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from pinrank.errors import ModelError
+from pinrank.durable import exclusive
+from pinrank.errors import CommitError, ModelError, TableError
 from pinrank.teacher.examples import EXAMPLES
 from pinrank.teacher.export import TeacherCard, read_card
 from pinrank.teacher.model import HeadSettings
@@ -135,6 +136,18 @@ def test_qlora_trains_merges_and_vllm_would_open_what_it_published(ray_session: 
         str(tmp_path / "teacher"), [("cat", "good cat"), ("cat", "bad cat")], EngineSettings(name="transformers")
     )
     assert good[4] - good[0] > bad[4] - bad[0]
+
+
+def test_a_folder_of_other_things_is_refused_before_training_starts(tiny_bert_dir: Path, tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(TableError, match=r"holds no card\.json"):
+        trained(settings(tiny_bert_dir), tmp_path)
+
+
+def test_a_folder_into_which_another_process_trains_is_refused(tiny_bert_dir: Path, tmp_path: Path):
+    with exclusive(tmp_path / ".teacher.training-0123/.lock"):
+        with pytest.raises(CommitError, match="another job writes here"):
+            trained(settings(tiny_bert_dir), tmp_path / "teacher")
 
 
 def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:

@@ -21,12 +21,13 @@ from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.backbones import refuse_foreign_code, resolve
+from pinrank.durable import refuse_other_content
 from pinrank.errors import ModelError
 from pinrank.lexical import LexicalStats
 from pinrank.student import features
 from pinrank.student.batches import Prepare, example_features
 from pinrank.student.examples import shuffled
-from pinrank.student.export import StudentCard, save_student
+from pinrank.student.export import CARD, StudentCard, save_student
 from pinrank.student.features import FeatureSpec
 from pinrank.student.loop import WEIGHTS, build_student, train_worker
 from pinrank.student.settings import StudentSettings
@@ -58,6 +59,7 @@ def train(
     """
     refuse_foreign_code(settings.backbone, allow_auto_map=False)
     target = Path(folder).absolute()
+    refuse_other_content(target, CARD)
     target.parent.mkdir(parents=True, exist_ok=True)
     learning = shuffled(learning, settings.seed)
     stats = lexical.fit(lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()))

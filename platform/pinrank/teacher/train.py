@@ -18,9 +18,10 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from pinrank.backbones import refuse_foreign_code
+from pinrank.durable import exclusive, refuse_other_content, replace_folder
 from pinrank.errors import ModelError
-from pinrank.tables import replace_folder
-from pinrank.teacher.export import TeacherCard, read_card
+from pinrank.teacher.checkpoint import CHECKPOINT
+from pinrank.teacher.export import CARD, TeacherCard, read_card
 from pinrank.teacher.loop import PUBLISHED, REFUSED, TrainingRun, train_worker
 from pinrank.teacher.model import backbone_family
 from pinrank.teacher.settings import TeacherSettings
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 EXAMPLES_FILE = "examples.parquet"
 RAY_FOLDER = "ray"
+LOCK = ".lock"
 
 
 def train(
@@ -37,46 +39,52 @@ def train(
     """Train on the rows whose split is train, choose the epoch on those of dev, publish to `folder`.
 
     `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session, and on several machines a
-    `folder` that all of them see. Raises ModelError when training fails; nothing is published then.
+    `folder` that all of them see. Raises ModelError when training fails, TableError when `folder` holds other things,
+    CommitError when another process trains into it; nothing is published then.
     """
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     target = Path(folder).absolute()
-    work = _work_folder(target, examples, settings, name)
-    run = TrainingRun(
-        name=name,
-        settings=settings,
-        pooling=settings.pooling or backbone_family(settings.backbone).pooling,
-        examples=work / EXAMPLES_FILE,
-        folder=work,
-        lineage=lineage,
-    )
-    _fit(run, folder)
-    if (refused := work / REFUSED).exists():
-        reason = refused.read_text()
-        shutil.rmtree(work)
-        raise ModelError(f"{folder}: {reason}")
-    replace_folder(work / PUBLISHED, target)
-    shutil.rmtree(work)
-    return read_card(folder)
-
-
-def _work_folder(target: Path, examples: pa.Table, settings: TeacherSettings, name: str) -> Path:
-    """The run's own folder, with the examples in it; those of other runs into the same target are removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    refuse_other_content(target, CARD)
     sink = pa.BufferOutputStream()
     pq.write_table(examples, sink)
     content = sink.getvalue().to_pybytes()
     identity = hashlib.blake2b(f"{name}{settings.model_dump_json()}".encode() + content, digest_size=6).hexdigest()
     work = target.with_name(f".{target.name}.training-{identity}")
+    with exclusive(work / LOCK):
+        _remove_other_runs(target, work)
+        _prepare(work, content)
+        run = TrainingRun(
+            name=name,
+            settings=settings,
+            pooling=settings.pooling or backbone_family(settings.backbone).pooling,
+            examples=work / EXAMPLES_FILE,
+            folder=work,
+            lineage=lineage,
+        )
+        _fit(run, folder)
+        if (refused := work / REFUSED).exists():
+            reason = refused.read_text()
+            shutil.rmtree(work)
+            raise ModelError(f"{folder}: {reason}")
+        replace_folder(work / PUBLISHED, target)
+        shutil.rmtree(work)
+    return read_card(folder)
+
+
+def _remove_other_runs(target: Path, work: Path) -> None:
+    """Remove what killed runs under other settings left; CommitError when one of them is alive."""
     for other in target.parent.glob(f".{target.name}.training-*"):
         if other != work:
-            shutil.rmtree(other)
-    if work.exists():
+            with exclusive(other / LOCK):
+                shutil.rmtree(other)
+
+
+def _prepare(work: Path, examples: bytes) -> None:
+    """Put the examples into the run's own folder, which a killed run may have left half done."""
+    if (work / CHECKPOINT).exists():
         log.info("going on with the training run in %s", work)
-    work.mkdir(exist_ok=True)
-    (work / EXAMPLES_FILE).write_bytes(content)
+    (work / EXAMPLES_FILE).write_bytes(examples)
     shutil.rmtree(work / RAY_FOLDER, ignore_errors=True)  # or Ray Train would take the run for one of its own
-    return work
 
 
 def _fit(run: TrainingRun, folder: str) -> None:
