@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 from pinrank.datasets.relevance import Imported, drop_unused_pins, limit_impressions, read
 from pinrank.datasets.world import forget_generated
 from pinrank.levels import parse_map
-from pinrank.parquet import remove_folder
+from pinrank.parquet import remove_folder, write_folder
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.tables import IMPRESSIONS, JUDGMENTS, PINS, write, write_folder
+from pinrank.tables import IMPRESSIONS, JUDGMENTS, PINS, write
 
 log = logging.getLogger(__name__)
 

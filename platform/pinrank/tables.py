@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pinrank.durable import replace_folder
 from pinrank.errors import JudgmentError, TableError
 from pinrank.faults import (
     Fault,
@@ -23,39 +22,12 @@ from pinrank.faults import (
 from pinrank.levels import NUM_LEVELS
 from pinrank.parquet import (
     cast,
-    filesystem_of,
-    open_dataset,
     read_pieces,
     remove_folder,
     schemas,
     write_folder,
 )
 from pinrank.text import FIELDS
-
-__all__ = [
-    "ENGAGEMENT",
-    "IMPRESSIONS",
-    "JUDGMENTS",
-    "PINS",
-    "PIN_EMBEDDINGS",
-    "PIN_TEXT",
-    "SAMPLED_PAIRS",
-    "SOFT_LABELS",
-    "TABLES",
-    "Fault",
-    "Table",
-    "cast",
-    "faults",
-    "filesystem_of",
-    "open_dataset",
-    "quarantine",
-    "read",
-    "read_columns",
-    "replace_folder",
-    "whole_levels",
-    "write",
-    "write_folder",
-]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pinrank.labeling.commit import (
     survey,
 )
 from pinrank.labeling.shards import Grading, Shard, cut, ordered, rendered
+from pinrank.parquet import write_folder
 from pinrank.tables import SOFT_LABELS
 from pinrank.text import TextSettings
 from tests.labeling.rows import pin_texts, sampled
@@ -64,7 +65,7 @@ def test_a_finished_folder_reads_as_the_table(tmp_path: Path, pairs: pa.Table) -
     with exclusive(tmp_path):
         finish(tmp_path, label_all(tmp_path, pairs))
     (tmp_path / "quarantine").mkdir()
-    tables.write_folder(pa.table({"reason": ["none"]}), str(tmp_path / "quarantine" / "sampled_pairs"))
+    write_folder(pa.table({"reason": ["none"]}), str(tmp_path / "quarantine" / "sampled_pairs"))
     labels = tables.read(str(tmp_path), SOFT_LABELS)
     assert sorted(labels.column("pair_key").to_pylist()) == sorted(pairs.column("pair_key").to_pylist())
     np.testing.assert_array_equal(labels.column("logits")[0].as_py(), [0, 1, 2, 3, 4])
@@ -109,7 +110,7 @@ def test_shards_of_other_pairs_are_refused(tmp_path: Path, pairs: pa.Table) -> N
 
 
 def test_a_stranger_among_the_shards_is_refused(tmp_path: Path, pairs: pa.Table) -> None:
-    tables.write_folder(pa.table({"x": [1]}), str(tmp_path))
+    write_folder(pa.table({"x": [1]}), str(tmp_path))
     (tmp_path / "part-00000.parquet").rename(shard_path(tmp_path, "0" * 16))
     with pytest.raises(CommitError, match="does not say how it was graded"):
         committed(tmp_path, cut(pairs, GRADING), GRADING)

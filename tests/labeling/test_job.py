@@ -16,6 +16,7 @@ from pinrank import tables
 from pinrank.errors import CommitError, ModelError, TableError
 from pinrank.labeling.commit import read_manifest
 from pinrank.labeling.job import WorkerSettings, not_finite
+from pinrank.parquet import open_dataset
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main
 from tests.labeling.rows import pin_texts, sampled
@@ -131,7 +132,7 @@ def test_pairs_without_a_pin_text_are_set_aside_with_their_reason(
     settings = settings_of(tables_dir, tiny_teacher_dir, max_quarantined_share=0.25)
     summary = main(settings)
     assert (summary.rows_in, summary.rows_out, summary.quarantined) == (4, 3, 1)
-    aside = tables.open_dataset(str(settings.output / "quarantine" / "sampled_pairs"), "quarantine").to_table()
+    aside = open_dataset(str(settings.output / "quarantine" / "sampled_pairs"), "quarantine").to_table()
     assert aside.column("reason").to_pylist() == ["'pin_id' has no row in pin_text"]
     assert aside.column("row").to_pylist() == [1]
     assert tables.read(str(settings.output), tables.SOFT_LABELS).num_rows == 3
