@@ -26,6 +26,7 @@ from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.settings import RerankSettings
 
 APP = Path(__file__).with_name("app.yaml")
+ROOT = APP.parents[2]
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 REQUEST_TIMEOUT_S = 30.0
@@ -127,7 +128,9 @@ def serving(run: Path, port: int) -> Iterator[str]:
     """Run `serve run` on the app's own YAML, with the folders of `run`, until the block ends; yields the URL."""
     config = yaml.safe_load(APP.read_text())
     config["http_options"]["port"] = port
-    config["applications"][0]["args"] |= {"student": str(run / "student"), "pin_store": str(run / "pin_store")}
+    app = config["applications"][0]
+    app["args"] |= {"student": str(run / "student"), "pin_store": str(run / "pin_store")}
+    app["runtime_env"]["env_vars"]["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "platform")])
     path = run / "app.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     url = f"http://127.0.0.1:{port}"
