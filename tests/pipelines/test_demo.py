@@ -37,8 +37,8 @@ def elsewhere(tmp_path: Path, root: Path) -> Path:
     return tmp_path / "here"
 
 
-def run_demo(folder: Path, root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port()), *arguments]
+def run_demo(folder: Path, root: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port())]
     paths = os.pathsep.join([str(root), str(root / "platform")])
     alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return subprocess.run(command, cwd=folder, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True)
@@ -60,8 +60,6 @@ def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Pat
     reranked = summary["rerank"]["response"]["results"]
     scores = [result["relevance_score"] for result in reranked]
     assert len(scores) == len(summary["rerank"]["request"]["documents"]) and scores == sorted(scores, reverse=True)
-    again = run_demo(elsewhere, root)
-    assert again.returncode == 0 and again.stderr.count("was done") == len(JOBS) + 1
 
 
 def test_a_folder_that_was_named_and_holds_no_judgments_is_an_error_and_no_generated_world(tmp_path: Path) -> None:
