@@ -209,7 +209,8 @@ def test_a_grade_is_what_the_model_says_of_the_five_digits(judge: Path, decoder:
     with torch.inference_mode():
         logits = [model(torch.tensor([prompt.token_ids])).logits[0, -1].log_softmax(dim=-1) for prompt in prompts]
     graded = grade_pairs(str(judge), PAIRS, EngineSettings(name="transformers", batch_size=2))
-    np.testing.assert_allclose(graded, np.stack([row[digits].numpy() for row in logits]), atol=1e-4)
+    # Wide: another batch shape takes other kernels; a wrong token or position is off by tenths.
+    np.testing.assert_allclose(graded, np.stack([row[digits].numpy() for row in logits]), atol=5e-3)
     assert probabilities(graded).max(axis=1).std() > 0.05, "a judge that says the same of all pairs proves nothing"
 
 
