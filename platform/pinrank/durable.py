@@ -70,9 +70,14 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file, synced, in one rename."""
     staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     staging.write_text(text)
+    put_in_place(staging, path)
+
+
+def put_in_place(staging: Path, target: Path) -> None:
+    """Rename a finished file to its name in the same folder: there whole or not at all, even after a power cut."""
     sync(staging)
-    staging.replace(path)
-    sync(path.parent)
+    staging.replace(target)
+    sync(target.parent)
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 
+from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.text import tidy
@@ -85,9 +86,8 @@ def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidat
     Equal texts are encoded once, so that they get equal rows and tie.
     """
     tidied = [tidy(text) for text in texts]
-    position = {text: place for place, text in enumerate(dict.fromkeys(tidied))}
-    rows_UR = bundle.pin_rows(bundle.encode_pins(list(position)))
-    rows_NR = rows_UR[[position[text] for text in tidied]]
+    once, which_N = distinct(tidied)
+    rows_NR = bundle.pin_rows(bundle.encode_pins(once))[which_N]
     terms = field_terms([{"title": text} for text in tidied])
     return Candidates(rows_NR=rows_NR, terms=terms, found_N=np.ones(len(texts), dtype=bool))
 

@@ -7,8 +7,9 @@ import pytest
 
 from pinrank.teacher.export import CARD, TeacherCard
 from pinrank.teacher.model import HeadSettings
-from pinrank.teacher.once import IDENTITY, identity_of, is_done
+from pinrank.teacher.once import IDENTITY, is_done
 from pinrank.teacher.settings import TeacherSettings
+from pinrank.teacher.train import identity_of
 from pinrank.text import TextSettings
 
 EXAMPLES = pa.table({"query": ["a", "b"], "level": pa.array([1, 5], pa.int8())})

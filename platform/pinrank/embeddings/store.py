@@ -9,7 +9,6 @@ written last. A shard is a range of key hashes. Letters: P pins, N asked, R row 
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pinrank.durable import replace_folder, staging_of
+from pinrank.durable import replace_folder, staging_of, sync, write_text
 from pinrank.errors import StoreCorrupt
 from pinrank.lexical import FieldTerms, ranges, starts_of
 
@@ -151,7 +150,7 @@ def build(
         "num_fields": terms.num_fields,
         "shards": shards,
     }
-    _write_synced(staging / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_text(staging / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     replace_folder(staging, target)
 
 
@@ -183,19 +182,10 @@ def _write_shard(folder: Path, name: str, shard: Shard) -> dict[str, Any]:
     files = {}
     for part, array in zip(PARTS, arrays, strict=True):
         path = folder / f"{name}.{part}.npy"
-        with path.open("wb") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
+        np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+        sync(path)
         files[part] = {"name": path.name, "bytes": path.stat().st_size, "xxh3_128": _checksum(path)}
     return {"num_pins": len(shard.keys_P), "files": files}
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

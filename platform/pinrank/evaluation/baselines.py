@@ -12,6 +12,7 @@ import numpy as np
 
 from pinrank import lexical
 from pinrank.backbones import resolve
+from pinrank.distinct import distinct
 from pinrank.evaluation.judged import Floats, Integers, Strings
 from pinrank.text import TextSettings, pin_text
 
@@ -76,9 +77,9 @@ def frozen_cosine(pairs: Sequence[Pair], backbone: str, text: TextSettings, prec
     from pinrank.student.encoder import TextEncoder
 
     queries, pins = [query for query, _ in pairs], [pin_text(pin, text) for _, pin in pairs]
-    place = {string: row for row, string in enumerate(dict.fromkeys([*queries, *pins]))}
-    vectors_UD = TextEncoder.open(resolve(backbone)).encode(list(place), text.max_tokens, precision)
-    queries_ND, pins_ND = (vectors_UD[[place[string] for string in side]] for side in (queries, pins))
+    texts, which = distinct([*queries, *pins])
+    vectors_UD = TextEncoder.open(resolve(backbone)).encode(texts, text.max_tokens, precision)
+    queries_ND, pins_ND = vectors_UD[which[: len(pairs)]], vectors_UD[which[len(pairs) :]]
     return np.asarray(np.einsum("nd,nd->n", queries_ND, pins_ND, dtype=np.float64))
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.evaluation import significance
 from pinrank.evaluation.judged import Graded, Integers, Judged
-from pinrank.evaluation.report import DIGITS, Measured, measure
+from pinrank.evaluation.report import Measured, measure, number
 
 Metric = Literal["accuracy", "auroc_3", "auroc_4", "auroc_5", "qwk", "ndcg_at_20", "spearman"]
 
@@ -117,7 +117,7 @@ class Report:
 
 def measure_rows(judged: Judged, systems: Mapping[str, Graded], settings: BootstrapSettings) -> Measures:
     """Every metric of every row, on the same resamples of the queries."""
-    counts_RQ = significance.resamples(_num_queries(judged), settings.num_resamples, settings.seed)
+    counts_RQ = significance.resamples(judged.num_queries, settings.num_resamples, settings.seed)
     found: Measures = {}
     for row, graded in systems.items():
         measured = measure(judged, graded, counts_RQ)
@@ -134,7 +134,7 @@ def section(
     name: str, judged: Judged, measures: Measures, contrasts: Mapping[str, Mapping[str, str]], with_facts: bool = False
 ) -> Section:
     """Figures of all rows, and their gains: contrasts are title → (row → the row that it is held against)."""
-    num_queries = _num_queries(judged)
+    num_queries = judged.num_queries
     if num_queries < LEAST_QUERIES:
         measures = {row: {metric: _unsure(found) for metric, found in by.items()} for row, by in measures.items()}
     return Section(
@@ -190,21 +190,13 @@ def _unsure(found: Measured) -> Measured:
 
 
 def _figure(found: Measured) -> Figure:
-    return Figure(_number(found.value), _bounds(significance.interval(found.values_R)))
+    return Figure(number(found.value), _bounds(significance.interval(found.values_R)))
 
 
 def _gain(row: Measured, below: Measured) -> Gain:
     found = significance.difference(row.value, row.values_R, below.value, below.values_R)
-    return Gain(_number(found.difference), _bounds(found.interval), _number(found.share_above))
+    return Gain(number(found.difference), _bounds(found.interval), number(found.share_above))
 
 
 def _bounds(bounds: tuple[float, float]) -> Bounds:
-    return (_number(bounds[0]), _number(bounds[1]))
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, DIGITS) + 0.0  # -0.0 becomes 0.0
-
-
-def _num_queries(judged: Judged) -> int:
-    return int(judged.queries_N.max(initial=-1)) + 1
+    return (number(bounds[0]), number(bounds[1]))

@@ -31,6 +31,11 @@ class Judged:
     def __len__(self) -> int:
         return len(self.levels_N)
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return int(self.queries_N.max(initial=-1)) + 1
+
     def take(self, rows: Integers) -> "Judged":
         """Some of the pairs, their queries numbered anew."""
         return Judged(

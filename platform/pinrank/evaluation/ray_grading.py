@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import ray
 
+from pinrank.distinct import distinct
 from pinrank.teacher.score import EngineSettings, Logits, open_engine, open_tokenizer
 
 Texts = Sequence[tuple[str, str]]
@@ -34,11 +34,9 @@ def grade_apart(folder: str, texts: Texts, engine: EngineSettings, num_cpus: int
 def grade_timed(folder: str, texts: Texts, engine: EngineSettings) -> TimedGrading:
     """Grade in this process. Opening the model and a first batch are not part of the time."""
     opened, tokenizer = open_engine(folder, engine), open_tokenizer(folder)
-    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    distinct = list(place)
-    opened.grade(tokenizer.prompts(distinct[: engine.batch_size]))
+    once, which_N = distinct(texts)
+    opened.grade(tokenizer.prompts(once[: engine.batch_size]))
     started = time.perf_counter()
-    logits_UL = opened.grade(tokenizer.prompts(distinct))
+    logits_UL = opened.grade(tokenizer.prompts(once))
     seconds = time.perf_counter() - started
-    rows = np.fromiter((place[text] for text in texts), dtype=np.int64, count=len(texts))
-    return TimedGrading(logits_UL[rows], len(distinct) / seconds)
+    return TimedGrading(logits_UL[which_N], len(once) / seconds)

@@ -131,7 +131,7 @@ def floors(judged: Judged) -> dict[str, float | None]:
     constant = Graded(np.zeros(len(judged)), np.zeros((len(judged), len(CUTS))), None)
     random = {f"random_{name}": float(metrics.mean(metric(judged, constant))) for name, metric in _BY_QUERY.items()}
     majority = np.bincount(judged.levels_N).max() / len(judged)
-    return {name: _number(value) for name, value in {**random, "majority_accuracy": float(majority)}.items()}
+    return {name: number(value) for name, value in {**random, "majority_accuracy": float(majority)}.items()}
 
 
 def print_report(found: Mapping[str, Any], console: Console) -> None:
@@ -203,15 +203,14 @@ def _over_pairs(judged: Judged, graded: Graded) -> dict[str, significance.Weight
 def _measure_all(
     part: Judged, rows: Integers, systems: Mapping[str, Graded], settings: ReportSettings
 ) -> dict[str, dict[str, Measured]]:
-    num_queries = int(part.queries_N.max()) + 1
-    counts_RQ = significance.resamples(num_queries, settings.num_resamples, settings.seed)
+    counts_RQ = significance.resamples(part.num_queries, settings.num_resamples, settings.seed)
     return {name: measure(part, graded.take(rows), counts_RQ) for name, graded in systems.items()}
 
 
 def _entry(judged: Judged, measured: Mapping[str, Measured]) -> dict[str, Any]:
     return {
-        **{name: _number(found.value) for name, found in measured.items()},
-        "num_queries": int(judged.queries_N.max()) + 1,
+        **{name: number(found.value) for name, found in measured.items()},
+        "num_queries": judged.num_queries,
         "num_queries_in_ndcg": int(metrics.has_two_levels(judged.levels_N, judged.queries_N).sum()),
         "num_pairs": len(judged),
         "ci95": {name: _interval(significance.interval(found.values_R)) for name, found in measured.items()},
@@ -221,15 +220,16 @@ def _entry(judged: Judged, measured: Mapping[str, Measured]) -> dict[str, Any]:
 def _difference(above: Measured, below: Measured) -> dict[str, Any]:
     found = significance.difference(above.value, above.values_R, below.value, below.values_R)
     return {
-        "difference": _number(found.difference),
+        "difference": number(found.difference),
         "ci95": _interval(found.interval),
-        "share_above": _number(found.share_above),
+        "share_above": number(found.share_above),
     }
 
 
 def _interval(bounds: tuple[float, float]) -> list[float | None]:
-    return [_number(bound) for bound in bounds]
+    return [number(bound) for bound in bounds]
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A value as JSON holds it: rounded to DIGITS, None where it is undefined."""
     return None if math.isnan(value) else round(value, DIGITS) + 0.0  # -0.0 becomes 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pinrank.distinct import distinct
 from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine
 from pinrank.evaluation.judged import Floats, Graded, from_logits, from_scores
 from pinrank.evaluation.task import Task
@@ -70,10 +71,10 @@ def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Syst
     log.info("teacher: %d pairs", len(task.pairs))
     card = read_card(folder)
     texts = [(query, packed(pin, card.text)) for query, pin in task.pairs]
-    place = {pair: row for row, pair in enumerate(dict.fromkeys(texts))}
-    logits_UL = grade_pairs(folder, list(place), engine)
+    once, which_N = distinct(texts)
+    logits_UL = grade_pairs(folder, once, engine)
     temperatures_N = card.calibration.temperatures(task.judged.locales_N)
-    systems.graded["teacher"] = from_logits(logits_UL[[place[pair] for pair in texts]], temperatures_N)
+    systems.graded["teacher"] = from_logits(logits_UL[which_N], temperatures_N)
 
 
 def grade_student(task: Task, folder: str, systems: Systems) -> None:

@@ -98,9 +98,7 @@ def commit_shard(labels: pa.Table, output: Path, name: str, grading: Grading) ->
     staging = target.with_name(f".{target.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     described = labels.cast(SOFT_LABELS.schema).replace_schema_metadata({_METADATA_KEY: grading.model_dump_json()})
     pq.write_table(described, staging, compression="zstd")
-    durable.sync(staging)
-    staging.replace(target)
-    durable.sync(output)
+    durable.put_in_place(staging, target)
     return target
 
 

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 from pinrank import lexical
 from pinrank.backbones import resolve
 from pinrank.lexical import LexicalStats
-from pinrank.student.encoder import tokenise
+from pinrank.student.encoder import text_template, tokenise
 from pinrank.student.export import max_pin_tokens
 from pinrank.student.features import FeatureSpec, raw_features
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
@@ -38,6 +38,7 @@ class Prepare:
 
     def __init__(self, backbone: str, text: TextSettings, stats: LexicalStats, spec: FeatureSpec) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(resolve(backbone))
+        self.template = text_template(self.tokenizer)
         self.text = text
         self.stats = stats
         self.spec = spec
@@ -48,9 +49,9 @@ class Prepare:
         texts = [pin_text(row, self.text) for row in rows]
         features_NF = self.spec.normalise(example_features(queries, rows, self.stats))
         columns = {
-            "query_ids": _lists(tokenise(self.tokenizer, queries, self.text.max_query_tokens)),
+            "query_ids": _lists(tokenise(self.tokenizer, self.template, queries, self.text.max_query_tokens)),
             "query_key": _keys(queries),
-            "pin_ids": _lists(tokenise(self.tokenizer, texts, max_pin_tokens(self.text))),
+            "pin_ids": _lists(tokenise(self.tokenizer, self.template, texts, max_pin_tokens(self.text))),
             "pin_key": _keys(texts),
             "features": pa.FixedSizeListArray.from_arrays(pa.array(features_NF.ravel()), features_NF.shape[1]),
         }

@@ -17,7 +17,7 @@ from pinrank import precision as arithmetic
 from pinrank.precision import Precision
 from pinrank.student.model import Tower
 from pinrank.teacher.model import open_backbone
-from pinrank.teacher.tokens import rounded_up, template_of, token_ids
+from pinrank.teacher.tokens import Template, rounded_up, template_of, token_ids
 from pinrank.text import LONGEST_TOKEN
 
 BATCH_SIZE = 64
@@ -34,6 +34,7 @@ class TextEncoder:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tower = tower.eval().to(self.device)
         self.tokenizer = tokenizer
+        self.template = text_template(tokenizer)
 
     @classmethod
     def open(cls, folder: str | Path) -> "TextEncoder":
@@ -43,7 +44,7 @@ class TextEncoder:
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""
         vectors_ND = np.zeros((len(texts), self.tower.vector_dim), dtype=np.float32)
-        token_ids = tokenise(self.tokenizer, texts, max_tokens)
+        token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
         order = sorted(range(len(texts)), key=lambda place: len(token_ids[place]))
         for start in range(0, len(order), BATCH_SIZE):
             places = order[start : start + BATCH_SIZE]
@@ -54,7 +55,12 @@ class TextEncoder:
         return vectors_ND
 
 
-def tokenise(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+def text_template(tokenizer: Any) -> Template:
+    """The special tokens around a single text; the same for all texts, so a caller asks once."""
+    return template_of(tokenizer, between="")
+
+
+def tokenise(tokenizer: Any, template: Template, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
     """Token ids of each text, special tokens included, at most max_tokens.
 
     The cut is made here: a fast tokenizer's truncation is a state of the tokenizer, which two threads that want
@@ -62,7 +68,6 @@ def tokenise(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list
     """
     if not texts:
         return []
-    template = template_of(tokenizer, between="")
     room = max_tokens - len(template)
     cut = [text[: room * LONGEST_TOKEN] for text in texts]
     return [[*template.before, *ids[:room], *template.after] for ids in token_ids(tokenizer, cut)]

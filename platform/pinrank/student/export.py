@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pinrank import lexical
+from pinrank.distinct import distinct
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
 from pinrank.lexical import FieldTerms, LexicalStats
@@ -106,8 +107,8 @@ class StudentBundle:
 
     def grade(self, pairs: Sequence[tuple[str, Mapping[str, str]]], precision: "Precision" = "auto") -> Floats:
         """Logits of (query, row of pin_text) pairs, float32[N, 5], by serving's maths; each text is encoded once."""
-        queries, query_of_pair = _distinct([query for query, _ in pairs])
-        texts, text_of_pair = _distinct(self.pin_texts([row for _, row in pairs]))
+        queries, query_of_pair = distinct([query for query, _ in pairs])
+        texts, text_of_pair = distinct(self.pin_texts([row for _, row in pairs]))
         query_vectors_UD = self.encode_queries(queries)
         rows_TR = self.pin_rows(self.encode_pins(texts, precision))
         terms = lexical.field_terms([row for _, row in pairs])
@@ -202,10 +203,3 @@ def _content_hash(folder: Path, text: TextSettings) -> str:
     for path in (*sorted(folder.rglob("*.safetensors")), folder / features.SPEC_FILE):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
-
-
-def _distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """The distinct texts in order of first appearance, and which of them each text is."""
-    places: dict[str, int] = {}
-    which = np.asarray([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
-    return list(places), which

@@ -4,7 +4,6 @@ checkpoint.pt           how far the run is, the weights that are trained, the op
 best-EPOCH.safetensors  weights and dev logits of the best epoch so far; in place before checkpoint.pt says so
 """
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from pinrank.durable import put_in_place
 
 CHECKPOINT = "checkpoint.pt"
 DEV_LOGITS = "pinrank.dev_logits"
@@ -48,10 +49,8 @@ def save(folder: Path, progress: Progress, module: nn.Module, optimizer: torch.o
     """Replace the checkpoint by the present state."""
     state = {"progress": asdict(progress), "weights": trained_weights(module), "optimizer": optimizer.state_dict()}
     staging = folder / f".{CHECKPOINT}.tmp"
-    with staging.open("wb") as file:
-        torch.save(state, file)
-        _sync(file.fileno())
-    staging.replace(folder / CHECKPOINT)
+    torch.save(state, staging)
+    put_in_place(staging, folder / CHECKPOINT)
 
 
 def resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -68,9 +67,7 @@ def keep_best(folder: Path, epoch: int, module: nn.Module, dev_logits_NL: Tensor
     """Write the weights of an epoch beside the best so far; `drop_others` comes after the checkpoint names it."""
     staging = folder / ".best.tmp"
     save_file(trained_weights(module) | {DEV_LOGITS: dev_logits_NL.contiguous()}, staging)
-    with staging.open("rb") as file:
-        _sync(file.fileno())
-    staging.replace(_best(folder, epoch))
+    put_in_place(staging, _best(folder, epoch))
 
 
 def drop_others(folder: Path, epoch: int) -> None:
@@ -95,7 +92,3 @@ def _best(folder: Path, epoch: int) -> Path:
 def _read(folder: Path) -> dict[str, Any] | None:
     path = folder / CHECKPOINT
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
-
-
-def _sync(descriptor: int) -> None:
-    os.fsync(descriptor)

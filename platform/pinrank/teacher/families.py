@@ -26,14 +26,13 @@ class Family:
     encoder_of: bool = False
     unused_pooler: bool = False
     in_vllm: bool = True
-    is_decoder: bool = False
 
 
 BERT = Family("bert", "first", token_types=True, unused_pooler=True)
 ROBERTA = Family("roberta", "first", unused_pooler=True)
 DEBERTA = Family("deberta", "first", token_types=True, in_vllm=False)
 T5 = Family("t5", "mean", encoder_of=True, in_vllm=False)
-DECODER = Family("decoder", "last", pairing="separator", is_decoder=True)
+DECODER = Family("decoder", "last", pairing="separator")
 
 FAMILIES: dict[str, Family] = {
     "bert": BERT,

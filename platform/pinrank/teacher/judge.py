@@ -16,7 +16,7 @@ from pinrank.backbones import PACKAGED, refuse_foreign_code, resolve
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
 from pinrank.teacher.export import CARD, TeacherCard
-from pinrank.teacher.families import FAMILIES
+from pinrank.teacher.families import DECODER, FAMILIES
 from pinrank.teacher.frame import GUIDELINE, Frame, frame_of, frame_tokens, guideline
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.tokens import PairTokenizer
@@ -77,7 +77,7 @@ def context_length(tokenizer: PairTokenizer) -> int:
 def _refuse_without_generation(name: str, config: Any) -> None:
     family = FAMILIES.get(config.model_type)
     architectures = config.architectures or []
-    if (family and not family.is_decoder) or not any(found.endswith("ForCausalLM") for found in architectures):
+    if family not in (None, DECODER) or not any(found.endswith("ForCausalLM") for found in architectures):
         held = ", ".join(architectures) or config.model_type
         raise ModelError(
             f"{name}: holds {held}, but a judge writes its answer: it needs a decoder with its generation head "

@@ -10,7 +10,7 @@ Letters: N pairs, L = 5 levels.
 import contextlib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from pinrank.schedule import rate_at
 from pinrank.teacher import checkpoint
 from pinrank.teacher.batches import balanced, length_grouped, num_batches
 from pinrank.teacher.calibration import fit_calibration
+from pinrank.teacher.engine import batches_by_length
 from pinrank.teacher.examples import EXAMPLES, Tokenised, tokenised
 from pinrank.teacher.export import publish
 from pinrank.teacher.families import Pooling
@@ -164,14 +165,12 @@ class Worker:
         """Logits of a split's pairs, float32[N, 5]."""
         self.teacher.eval()
         logits_NL = np.empty((len(split.prompts), NUM_LEVELS), dtype=np.float32)
-        order = np.argsort(split.lengths(), kind="stable")
-        for start in range(0, len(order), EVALUATION_BATCH):
-            rows = order[start : start + EVALUATION_BATCH]
+        for rows in batches_by_length(split.prompts, EVALUATION_BATCH):
             with torch.no_grad(), autocast(self.settings.precision, self.device):
                 logits_NL[rows] = self.teacher(**self.batch(split, rows)).cpu().numpy()
         return logits_NL
 
-    def batch(self, split: Tokenised, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+    def batch(self, split: Tokenised, rows: Iterable[int]) -> dict[str, Tensor]:
         """Rows of a split as padded tensors on this worker's device."""
         tensors = padded([split.prompts[row] for row in rows], self.tokenizer.pad_id, self.uses_types)
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}

@@ -1,16 +1,14 @@
 """Training a teacher unless its folder already holds the one that would come out."""
 
-import hashlib
 import logging
 from typing import Any
 
 import pyarrow as pa
 
-import pinrank
 from pinrank.errors import ModelError
 from pinrank.teacher.export import TeacherCard, read_card
 from pinrank.teacher.settings import TeacherSettings
-from pinrank.teacher.train import train
+from pinrank.teacher.train import identity_of, train
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +36,3 @@ def is_done(folder: str, identity: str) -> bool:
         return read_card(folder).lineage.get(IDENTITY) == identity
     except ModelError:  # none, or one that another version wrote: it is trained again
         return False
-
-
-def identity_of(examples: pa.Table, settings: TeacherSettings, name: str) -> str:
-    """16 hex digits that change with the examples, the settings, the name and pinrank's version."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, examples.schema) as stream:
-        stream.write_table(examples.combine_chunks())
-    digest = hashlib.blake2b(f"{pinrank.__version__}\n{name}\n{settings.model_dump_json()}\n".encode(), digest_size=8)
-    digest.update(sink.getvalue())
-    return digest.hexdigest()

@@ -17,6 +17,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
+import pinrank
 from pinrank.backbones import refuse_foreign_code
 from pinrank.durable import exclusive, refuse_other_content, replace_folder
 from pinrank.errors import ModelError
@@ -45,14 +46,10 @@ def train(
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
-    sink = pa.BufferOutputStream()
-    pq.write_table(examples, sink)
-    content = sink.getvalue().to_pybytes()
-    identity = hashlib.blake2b(f"{name}{settings.model_dump_json()}".encode() + content, digest_size=6).hexdigest()
-    work = target.with_name(f".{target.name}.training-{identity}")
+    work = target.with_name(f".{target.name}.training-{identity_of(examples, settings, name)}")
     with exclusive(work / LOCK):
         _remove_other_runs(target, work)
-        _prepare(work, content)
+        _prepare(work, examples)
         run = TrainingRun(
             name=name,
             settings=settings,
@@ -71,6 +68,16 @@ def train(
     return read_card(folder)
 
 
+def identity_of(examples: pa.Table, settings: TeacherSettings, name: str) -> str:
+    """16 hex digits that change with the examples, the settings, the name and pinrank's version."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, examples.schema) as stream:
+        stream.write_table(examples.combine_chunks())
+    digest = hashlib.blake2b(f"{pinrank.__version__}\n{name}\n{settings.model_dump_json()}\n".encode(), digest_size=8)
+    digest.update(sink.getvalue())
+    return digest.hexdigest()
+
+
 def _remove_other_runs(target: Path, work: Path) -> None:
     """Remove what killed runs under other settings left; CommitError when one of them is alive."""
     for other in target.parent.glob(f".{target.name}.training-*"):
@@ -79,11 +86,11 @@ def _remove_other_runs(target: Path, work: Path) -> None:
                 shutil.rmtree(other)
 
 
-def _prepare(work: Path, examples: bytes) -> None:
+def _prepare(work: Path, examples: pa.Table) -> None:
     """Put the examples into the run's own folder, which a killed run may have left half done."""
     if (work / CHECKPOINT).exists():
         log.info("going on with the training run in %s", work)
-    (work / EXAMPLES_FILE).write_bytes(examples)
+    pq.write_table(examples, work / EXAMPLES_FILE)
     shutil.rmtree(work / RAY_FOLDER, ignore_errors=True)  # or Ray Train would take the run for one of its own
 
 
