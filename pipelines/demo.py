@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 
 JOBS = (
     "build_pin_text",
-    "train_teacher",
     "sample_impressions",
+    "grade_weakly",
+    "train_teacher",
     "label_impressions",
     "train_student",
     "embed_pins",

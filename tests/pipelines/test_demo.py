@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, object]] = {
     "generate_world": {
         "world": {"num_pins": 300, "num_users": 50, "num_queries": 60, "judged_per_query": 8, "num_impressions": 3_000}
     },
+    "grade_weakly": {"max_pairs_per_source": 200},
     "train_teacher": {"teacher": {"epochs": 1, "batch_size": 16, "text": {"max_query_tokens": 16, "max_tokens": 48}}},
     "sample_impressions": {"size": 300, "min_per_stratum": 1},
     "label_impressions": {"rows_per_shard": 128, "engine": {"name": "vllm"}, "workers": {"engine_threads": 2}},
