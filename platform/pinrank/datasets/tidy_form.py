@@ -65,6 +65,9 @@ CANDIDATES = Table(
     required=("query_id", "item_id"),
     key=("impression_id",),
 )
+FORM = (QUERIES, ITEMS, JUDGEMENTS)
+"""The files that a folder in this form always has."""
+
 OPTIONAL = {
     "items": ("link_url", "board_titles", "updated_at"),
     "pool_items": ("link_url", "board_titles", "updated_at"),
