@@ -1,6 +1,7 @@
 from pathlib import Path
 
-import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from pinrank.datasets import commons
@@ -74,29 +75,30 @@ def test_the_published_ratings_give_the_same_rows_as_the_folder_in_the_tidy_form
     tmp_path: Path, relevance_dir: Path
 ) -> None:
     """The folder keeps the owner's texts and ids: written as a dump again, they must come back as they are there."""
-    queries, items, judgements = (
-        pd.read_parquet(relevance_dir / f"{name}.parquet").query("source == 'commons'")
-        for name in ("queries", "items", "judgements")
-    )
-    rows = judgements.merge(queries, on="query_id", suffixes=("", "_q")).merge(items, on="item_id", suffixes=("", "_i"))
-    asked = rows.orig_id_q.str.rsplit("|", n=2, expand=True)
-    values = [
-        f"({number},{escaped(term)},{escaped(entity) if entity else 'NULL'},'{language}',{escaped(file)},{rating})"
-        for number, term, language, entity, file, rating in zip(
-            rows.orig_id, asked[0], asked[1], asked[2], rows.orig_id_i, rows.label_original, strict=True
-        )
-    ]
+    theirs = {}
+    for name, key in (("queries", "query_id"), ("items", "item_id"), ("judgements", "judgement_id")):
+        table = pq.read_table(relevance_dir / f"{name}.parquet")
+        rows = table.filter(pc.equal(table.column("source"), commons.SOURCE)).to_pylist()
+        theirs[name] = {row[key]: row for row in rows}
+    values, titles = [], ["langCode\tpageTitle"]
+    for row in theirs["judgements"].values():
+        query, item = theirs["queries"][row["query_id"]], theirs["items"][row["item_id"]]
+        term, language, entity = query["orig_id"].rsplit("|", 2)
+        texts = [escaped(term), escaped(entity) if entity else "NULL", escaped(language), escaped(item["orig_id"])]
+        values.append(f"({row['orig_id']},{','.join(texts)},{row['label_original']})")
+        if query["origin"] == "wikipedia_article_title":
+            titles.append(f"{language}\t{term}")
     folder = write(tmp_path, f"INSERT INTO `ratedSearchResult` VALUES {','.join(values)};\n")
-    articles = rows[rows.origin == "wikipedia_article_title"].index
-    titles = "".join(f"{asked[1][row]}\t{asked[0][row]}\n" for row in articles)
-    (folder / commons.ARTICLES).write_text("langCode\tpageTitle\n" + titles)
+    (folder / commons.ARTICLES).write_text("\n".join(titles) + "\n")
     found = commons.read(folder)
-    for theirs, ours, key in (
-        (queries, found.queries, "query_id"),
-        (items, found.items, "item_id"),
-        (judgements, found.judgements, "judgement_id"),
+    for name, key, rows in (
+        ("queries", "query_id", found.queries),
+        ("items", "item_id", found.items),
+        ("judgements", "judgement_id", found.judgements),
     ):
-        mine = pd.DataFrame(ours).set_index(key).sort_index()
-        same = [name for name in theirs.columns if name in mine.columns]
-        expected = theirs.set_index(key).sort_index()[[name for name in same if name != key]]
-        pd.testing.assert_frame_equal(mine[expected.columns], expected, check_dtype=False)
+        ours = {str(row[key]): row for row in rows}
+        assert ours.keys() == theirs[name].keys()
+        for number, row in ours.items():
+            assert {column: theirs[name][number].get(column) for column in row if column != "keys"} == {
+                column: value for column, value in row.items() if column != "keys"
+            }

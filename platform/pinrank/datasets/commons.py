@@ -67,11 +67,11 @@ def ratings(dump: str) -> Iterator[Rating]:
 
     Raises TableError at the first place that is no row.
     """
-    for line in dump.splitlines():
+    for line in dump.split("\n"):  # splitlines() would also cut at the odder line breaks inside a text
         if not line.startswith(_INSERT):
             continue
         place = len(_INSERT)
-        while line[place : place + 1] not in (";", ""):
+        while line[place : place + 1] not in (";", "\r", ""):
             place += line[place] == ","
             row = _ROW.match(line, place)
             if row is None:

@@ -96,7 +96,7 @@ def read_captions(folder: Path) -> dict[str, Caption]:
 
     Raises TableError when the three files do not have a line for each other's.
     """
-    lines = (folder / CAPTIONS).read_text(encoding="utf-8").splitlines()
+    lines = (folder / CAPTIONS).read_text(encoding="utf-8").removesuffix("\n").split("\n")
     pictures = [int(line) for line in (folder / PICTURES).read_text(encoding="utf-8").split()]
     ids = [str(int(each)) for each in np.load(folder / CAPTION_IDS, allow_pickle=False).ravel()]
     if not len(lines) == len(pictures) == len(ids):
