@@ -7,8 +7,9 @@ one split, so that a model is never tested on a query that it has learnt in othe
 import hashlib
 from collections.abc import Collection, Sequence
 
+import xxhash
+
 from pinrank.faults import SPLITS
-from pinrank.sampling import hashes
 from pinrank.text import normalise_query
 
 TEXT_KEY = "t:"
@@ -47,9 +48,9 @@ def splits(group_of: Sequence[str], held: Sequence[str | None] | None = None, se
     owners: dict[str, set[str]] = {}
     for group, split in zip(group_of, held or [None] * len(group_of), strict=True):
         owners.setdefault(group, set()).update(() if split is None else (split,))
-    names = list(owners)
-    shares = hashes(names, seed) / 2.0**64
-    split_of = {name: _split(owners[name], share) for name, share in zip(names, shares.tolist(), strict=True)}
+    split_of = {
+        group: _split(found, xxhash.xxh3_64_intdigest(group.encode(), seed) / 2**64) for group, found in owners.items()
+    }
     return [split_of[group] for group in group_of]
 
 
