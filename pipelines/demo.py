@@ -23,10 +23,10 @@ from rich.console import Console
 
 from pinrank import tables
 from pinrank.datasets.download import reachable
-from pinrank.datasets.fetch import OUTPUT, Name, fetch_sources
-from pinrank.datasets.github import Server
+from pinrank.datasets.fetch import OUTPUT, Name, bring, write_joined
+from pinrank.datasets.github import API
 from pinrank.durable import write_text
-from pinrank.errors import FetchError, PinrankError, SettingsError
+from pinrank.errors import FetchError, PinrankError, SettingsError, TableError
 from pinrank.evaluation.report import print_report
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, parse, versions
@@ -97,15 +97,15 @@ def main(settings: Demo) -> None:
     print(json.dumps({"name": "demo", "summary": str(run_folder / "summary.json")}))
 
 
-def stages_of(settings: Demo, console: Console, server: Server | None = None) -> list[Stage]:
+def stages_of(settings: Demo, console: Console, api: str = API) -> list[Stage]:
     """The jobs of a run: its first one imports real judgments, or generates a world for a user who has none.
 
     Raises SettingsError when a folder was named that holds no judgments: a typo must not replace a run by a made-up
-    one. server: where public judgments are fetched from; GitHub.
+    one. api: where public judgments are asked for.
     """
     configs = Path("pipelines/configs") / settings.profile
     run_folder = f"runs/{settings.profile}"
-    if data := find_judgments(settings, console, server or Server()):
+    if data := find_judgments(settings, console, api):
         first = Stage("import_judgments", str(configs / "import_judgments.yaml"), ("--data", data), reads=(data,))
     else:
         console.print(NO_DATA.format(data=settings.data))
@@ -127,7 +127,7 @@ def stages_of(settings: Demo, console: Console, server: Server | None = None) ->
     ]
 
 
-def find_judgments(settings: Demo, console: Console, server: Server) -> str | None:
+def find_judgments(settings: Demo, console: Console, api: str) -> str | None:
     """The folder with judgments: the one that was named, or one that was fetched, now or before; None without any.
 
     Raises SettingsError when a folder was named that holds none.
@@ -140,15 +140,23 @@ def find_judgments(settings: Demo, console: Console, server: Server) -> str | No
         )
     if exists(f"{OUTPUT}/judgements.parquet"):
         return OUTPUT
-    if not settings.fetch or not reachable(server.files):
-        return None
-    console.print(FETCHING.format(data=settings.data, output=OUTPUT))
-    try:
-        fetch_sources(PUBLIC, Path(OUTPUT), server)
-    except FetchError as error:
-        console.print(f"[yellow]{error}[/]")
-        return None
-    return OUTPUT
+    if settings.fetch and reachable(api) and fetch_public(console, settings.data, api):
+        return OUTPUT
+    return None
+
+
+def fetch_public(console: Console, data: str, api: str) -> bool:
+    """Fetch what can be had of the public judgments; whether there is any."""
+    console.print(FETCHING.format(data=data, output=OUTPUT))
+    brought = {}
+    for name in PUBLIC:
+        try:
+            brought[name] = bring(name, Path(OUTPUT), api)
+        except (FetchError, TableError) as error:
+            console.print(f"[yellow]{name} is left out:[/] {error}")
+    if brought:
+        write_joined(brought, Path(OUTPUT))
+    return bool(brought)
 
 
 def describe(record: StageRecord, was_done: bool) -> str:

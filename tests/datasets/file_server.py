@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pinrank.datasets.download import Content
-from pinrank.datasets.github import Server
 
 COMMIT = "0123456789" * 4
 
@@ -32,11 +31,6 @@ class Host:
     requests: list[tuple[str, str]] = field(default_factory=list)
     """The path and the Range header of every request."""
     url: str = ""
-
-    @property
-    def server(self) -> Server:
-        """The server as `fetch` wants it."""
-        return Server(self.url, f"{self.url}/raw")
 
     def asked_for_files(self) -> list[tuple[str, str]]:
         """The requests that were not for the API."""
@@ -74,7 +68,8 @@ def serving(host: Host) -> Iterator[Host]:
                 if name.rpartition("/")[0] == f"{repository}/{folder}":
                     content = content_of(data)
                     entry = {"name": name.rpartition("/")[2], "sha": content.git_sha1, "size": content.num_bytes}
-                    entries.append({**entry, "type": "file"})
+                    url = f"{host.url}/raw/{repository}/{ref}/{quote(name.removeprefix(f'{repository}/'))}"
+                    entries.append({**entry, "type": "file", "download_url": url})
             self._answer(json.dumps([*entries, {"name": "sub", "type": "dir", "sha": "0", "size": 0}]).encode())
 
         def _file(self, repository: str, commit: str, path: str) -> None:

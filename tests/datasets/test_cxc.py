@@ -105,3 +105,17 @@ def test_ids_in_another_order_are_an_error(tmp_path: Path) -> None:
 def test_score_of_something_else_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no score of a caption and a picture"):
         cxc.read(write(tmp_path, scores=SCORES.replace("COCO_val2014_000000060623.jpg", "COCO_train.jpg")))
+
+
+def test_ids_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / cxc.CAPTION_IDS).write_bytes(b"no array")
+    with pytest.raises(TableError, match="holds no whole numbers"):
+        cxc.read(folder)
+
+
+def test_line_that_is_no_caption_is_an_error_that_names_it(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / cxc.OTHER_CAPTIONS.format(locale="ja")).write_text('{"sentences": []}\n')
+    with pytest.raises(TableError, match=r"ja/test\.jsonl: row 0 is no caption of a picture"):
+        cxc.read_i18n(folder)

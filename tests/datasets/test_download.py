@@ -25,7 +25,7 @@ def host() -> Iterator[Host]:
 def bring(host: Host, folder: Path) -> Path:
     target = folder / "data/file.bin"
     with httpx.Client(trust_env=False) as client:
-        url = f"{host.server.files}/owner/repo/{COMMIT}/data/file.bin"
+        url = f"{host.url}/raw/owner/repo/{COMMIT}/data/file.bin"
         download(client, url, target, CONTENT, pause_s=0)
     return target
 

@@ -7,7 +7,8 @@ import pytest
 
 from pinrank.datasets import relevance
 from pinrank.datasets.fetch import OWNERS, SOURCES, Fetch, Source, fetch_sources
-from pinrank.errors import FetchError, SettingsError
+from pinrank.durable import exclusive
+from pinrank.errors import CommitError, FetchError, SettingsError
 from pinrank.pipeline import parse
 from tests.datasets.file_server import Host, serving
 from tests.datasets.owners_files import hosted
@@ -20,21 +21,20 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def test_all_sources_become_one_folder_that_import_judgments_reads(host: Host, tmp_path: Path) -> None:
-    summary = fetch_sources(list(SOURCES), tmp_path / "public", host.server, pause_s=0)
+    summary = fetch_sources(list(SOURCES), tmp_path / "public", host.url, pause_s=0)
     imported = relevance.read(str(tmp_path / "public"), max_quarantined_share=0)
     assert imported.judgments.num_rows == summary.rows_out == 4 + 3 + 14 + 3 + 6
     assert set(imported.judgments.column("source").to_pylist()) == set(SOURCES)
     assert summary.details["left_out"]["chorus"] == {"of a product without a name": 1}
-    assert summary.details["files_fetched"] == len({file for source in SOURCES.values() for file in source.files})
+    assert len(host.asked_for_files()) == len({file for source in SOURCES.values() for file in source.files})
 
 
 def test_a_second_run_asks_no_network_and_writes_the_same(host: Host, tmp_path: Path) -> None:
-    fetch_sources(["commons", "chorus"], tmp_path / "public", host.server)
+    fetch_sources(["commons", "chorus"], tmp_path / "public", host.url)
     first = {path.name: pq.read_table(path) for path in (tmp_path / "public").glob("*.parquet")}
     host.requests.clear()
-    summary = fetch_sources(["commons", "chorus"], tmp_path / "public", host.server)
+    fetch_sources(["commons", "chorus"], tmp_path / "public", host.url)
     assert host.requests == []
-    assert summary.details["files_fetched"] == 0
     for name, table in first.items():
         assert pq.read_table(tmp_path / "public" / name) == table
 
@@ -42,18 +42,19 @@ def test_a_second_run_asks_no_network_and_writes_the_same(host: Host, tmp_path: 
 def test_a_run_that_broke_off_goes_on_with_the_files_that_are_there(host: Host, tmp_path: Path) -> None:
     lost = host.files.pop("LIAAD/pt-image-ir-dataset/data/queries.tsv")
     with pytest.raises(FetchError, match=r"queries\.tsv"):
-        fetch_sources(["ptimage"], tmp_path / "public", host.server)
+        fetch_sources(["ptimage"], tmp_path / "public", host.url)
     assert not (tmp_path / "public/judgements.parquet").exists()
     host.files["LIAAD/pt-image-ir-dataset/data/queries.tsv"] = lost
-    summary = fetch_sources(["ptimage"], tmp_path / "public", host.server)
-    assert summary.details["files_fetched"] == 2
+    host.requests.clear()
+    fetch_sources(["ptimage"], tmp_path / "public", host.url)
+    assert [path.rpartition("/")[2] for path, _ in host.asked_for_files()] == ["queries.tsv", "qrels.txt"]
 
 
 def test_a_folder_that_was_copied_from_another_machine_needs_no_network(host: Host, tmp_path: Path) -> None:
-    fetch_sources(["chorus"], tmp_path / "public", host.server)
+    fetch_sources(["chorus"], tmp_path / "public", host.url)
     shutil.copytree(tmp_path / "public" / OWNERS, tmp_path / "copied" / OWNERS)
     host.requests.clear()
-    assert fetch_sources(["chorus"], tmp_path / "copied", host.server).rows_out == 6
+    assert fetch_sources(["chorus"], tmp_path / "copied", host.url).rows_out == 6
     assert host.requests == []
 
 
@@ -62,8 +63,14 @@ def test_without_a_network_the_error_is_one_line_with_the_mend(tmp_path: Path) -
         pass
     told = r"Run this on a machine with a network, and copy its output folder here"
     with pytest.raises(FetchError, match=told) as caught:
-        fetch_sources(["chorus"], tmp_path / "public", gone.server)
+        fetch_sources(["chorus"], tmp_path / "public", gone.url)
     assert "\n" not in str(caught.value)
+
+
+def test_two_fetches_into_one_folder_do_not_mix(host: Host, tmp_path: Path) -> None:
+    with exclusive(tmp_path / "public/.fetch.lock"):
+        with pytest.raises(CommitError, match="another job writes here"):
+            fetch_sources(["chorus"], tmp_path / "public", host.url)
 
 
 def test_other_languages_need_the_queries_of_cxc(tmp_path: Path) -> None:

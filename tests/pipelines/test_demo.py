@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from rich.console import Console
 
 from pinrank.datasets.fetch import OUTPUT
-from pinrank.datasets.github import Server
 from pinrank.errors import SettingsError
 from pinrank.evaluation.report import METRICS
 from pinrank.stages import Stage
@@ -90,37 +90,47 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-def first_stage(server: Server | None, **settings: bool) -> tuple[Stage, str]:
+def first_stage(api: str, **settings: bool) -> tuple[Stage, str]:
     """The demo's first stage and what it tells."""
     told = Console(record=True, file=io.StringIO(), width=200)
-    return stages_of(Demo(**settings), told, server)[0], told.export_text()
+    return stages_of(Demo(**settings), told, api)[0], told.export_text()
 
 
 def test_without_judgments_the_demo_fetches_public_ones_where_the_network_allows(nowhere: Path, public: Host) -> None:
-    first, told = first_stage(public.server)
+    first, told = first_stage(public.url)
     assert (first.name, first.reads) == ("import_judgments", (OUTPUT,))
     assert (nowhere / OUTPUT / "judgements.parquet").exists()
     assert "fetching them" in told
     public.requests.clear()
-    assert first_stage(public.server)[0].reads == (OUTPUT,)
+    assert first_stage(public.url)[0].reads == (OUTPUT,)
     assert public.requests == []
 
 
 def test_without_a_network_the_demo_generates_a_world_and_says_so(nowhere: Path) -> None:
     with serving(Host({})) as gone:
         pass
-    first, told = first_stage(gone.server)
+    first, told = first_stage(gone.url)
     assert first.name == "generate_world"
     assert "quality figures prove NOTHING" in told
 
 
+def test_a_source_that_cannot_be_had_is_left_out(nowhere: Path, public: Host) -> None:
+    public.files = {name: data for name, data in public.files.items() if "chorus" not in name}
+    public.files["LIAAD/pt-image-ir-dataset/data/qrels.txt"] = b"something else\n"
+    first, told = first_stage(public.url)
+    assert first.reads == (OUTPUT,)
+    assert "chorus is left out:" in told and "ptimage is left out:" in told
+    judged = pq.read_table(nowhere / OUTPUT / "judgements.parquet").column("source").unique().to_pylist()
+    assert judged == ["commons", "cxc"]
+
+
 def test_a_download_that_fails_leaves_the_generated_world(nowhere: Path, public: Host) -> None:
     public.files.clear()
-    first, told = first_stage(public.server)
+    first, told = first_stage(public.url)
     assert first.name == "generate_world"
     assert "this commit has no such file" in told
 
 
 def test_the_demo_asks_no_network_when_it_is_told_not_to(nowhere: Path, public: Host) -> None:
-    assert first_stage(public.server, fetch=False)[0].name == "generate_world"
+    assert first_stage(public.url, fetch=False)[0].name == "generate_world"
     assert public.requests == []

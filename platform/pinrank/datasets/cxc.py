@@ -94,11 +94,14 @@ def read_i18n(folder: Path) -> Published:
 def read_captions(folder: Path) -> dict[str, Caption]:
     """The captions of the test pictures by their id, in the owner's order.
 
-    Raises TableError when the three files do not have a line for each other's.
+    Raises TableError when a file holds something else, or they do not have a line for each other's.
     """
     lines = (folder / CAPTIONS).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    pictures = [int(line) for line in (folder / PICTURES).read_text(encoding="utf-8").split()]
-    ids = [str(int(each)) for each in np.load(folder / CAPTION_IDS, allow_pickle=False).ravel()]
+    try:
+        pictures = [int(line) for line in (folder / PICTURES).read_text(encoding="utf-8").split()]
+        ids = [str(int(each)) for each in np.load(folder / CAPTION_IDS, allow_pickle=False).ravel()]
+    except (ValueError, TypeError, EOFError) as cause:
+        raise TableError(f"{folder}: {PICTURES} or {CAPTION_IDS} holds no whole numbers ({cause}).") from cause
     if not len(lines) == len(pictures) == len(ids):
         raise TableError(
             f"{folder}: {len(lines)} captions, {len(pictures)} pictures and {len(ids)} ids of captions do not belong "
@@ -134,10 +137,13 @@ def _scores(path: Path) -> Iterator[Score]:
 
 
 def _other_captions(path: Path) -> Iterator[tuple[int, list[str]]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        picture = re.fullmatch(r"COCO_val2014_(\d+)\.jpg", row["img_path"])
-        texts = [text for text in row["sentences"] if text.strip()]
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n")):
+        try:
+            row = json.loads(line)
+            picture = re.fullmatch(r"COCO_val2014_(\d+)\.jpg", row["img_path"])
+            texts = [text for text in row["sentences"] if text.strip()]
+        except (ValueError, KeyError, TypeError, AttributeError) as cause:
+            raise TableError(f"{path}: row {number} is no caption of a picture: {line[:80]!r}.") from cause
         if picture is not None and texts:
             yield int(picture[1]), texts
 

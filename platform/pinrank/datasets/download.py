@@ -42,7 +42,7 @@ def download(client: httpx.Client, url: str, target: Path, content: Content, pau
     for attempt in range(1, ATTEMPTS + 1):
         try:
             resumed = _transfer(client, url, part, content.num_bytes)
-        except (httpx.TransportError, _BrokenOff) as cause:
+        except (httpx.RequestError, _BrokenOff) as cause:
             if attempt == ATTEMPTS:
                 raise FetchError(_unreachable(url, cause, part)) from cause
             log.warning("%s: %s; trying again", url, cause)

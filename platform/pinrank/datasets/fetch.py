@@ -10,7 +10,7 @@ Safe to kill at any point: the same command goes on where it stopped, and asks n
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,9 +20,9 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from pinrank.datasets import chorus, commons, cxc, ptimage
-from pinrank.datasets.github import Pinned, Server, fetch
+from pinrank.datasets.github import API, Pinned, fetch
 from pinrank.datasets.published import Published, join
-from pinrank.durable import put_in_place
+from pinrank.durable import exclusive, put_in_place
 from pinrank.errors import SettingsError
 from pinrank.pipeline import JobSettings, Summary, run
 
@@ -118,30 +118,40 @@ def main(settings: Fetch) -> Summary:
     return fetch_sources(settings.sources, Path(settings.output))
 
 
-def fetch_sources(names: Sequence[Name], output: Path, server: Server | None = None, pause_s: float = 1.0) -> Summary:
+def fetch_sources(names: Sequence[Name], output: Path, api: str = API, pause_s: float = 1.0) -> Summary:
     """Bring the sources' files and write the folder in the tidy form.
 
-    Raises SettingsError for cxc_i18n without the cxc that holds its queries, and FetchError when a file cannot be had.
+    Raises SettingsError for cxc_i18n without the cxc that holds its queries, FetchError when a file cannot be had, and
+    TableError when one is not what its owner publishes.
     """
     if "cxc_i18n" in names and "cxc" not in names:
         raise SettingsError("cxc_i18n holds other pictures for the queries of cxc: fetch cxc with it")
-    sources = [SOURCES[name] for name in dict.fromkeys(names)]
-    published, fetched = [], 0
-    for source in sources:
-        log.info("%s: its licence: %s", source.name, source.licence)
-        folder = output / OWNERS / source.folder
-        fetched += fetch(source.files, folder, server, pause_s)
-        published.append(source.read(folder))
-    tables = join(published)
+    with exclusive(output / ".fetch.lock"):
+        brought = {name: bring(name, output, api, pause_s) for name in dict.fromkeys(names)}
+        return write_joined(brought, output)
+
+
+def bring(name: Name, output: Path, api: str = API, pause_s: float = 1.0) -> Published:
+    """Fetch a source's files, those that are not there, and read them; raises FetchError or TableError."""
+    source = SOURCES[name]
+    log.info("%s: its licence: %s", name, source.licence)
+    folder = output / OWNERS / source.folder
+    fetched = fetch(source.files, folder, api, pause_s)
+    log.info("%s: %d files fetched, %d were there", name, fetched, len(source.files) - fetched)
+    return source.read(folder)
+
+
+def write_joined(brought: Mapping[Name, Published], output: Path) -> Summary:
+    """Write the sources as one folder in the tidy form."""
+    tables = join(list(brought.values()))
     for name, table in tables.items():
         staging = output / f".{name}.parquet.tmp"
         pq.write_table(table, staging, compression="zstd")
         put_in_place(staging, output / f"{name}.parquet")
     rows = {name: table.num_rows for name, table in tables.items()}
-    left_out = {each.name: dict(found.left_out) for each, found in zip(sources, published, strict=True)}
-    judgements = rows["judgements"]
-    rows_in = judgements + sum(sum(counts.values()) for counts in left_out.values())
-    return Summary(rows_in, judgements, details={**rows, "files_fetched": fetched, "left_out": left_out})
+    left_out = {name: dict(published.left_out) for name, published in brought.items()}
+    rows_in = rows["judgements"] + sum(sum(counts.values()) for counts in left_out.values())
+    return Summary(rows_in, rows["judgements"], details={**rows, "left_out": left_out})
 
 
 if __name__ == "__main__":

@@ -8,24 +8,20 @@ this record and ask nobody.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from pinrank.datasets.download import TIMEOUT, Content, download, git_sha1, holds
+from pinrank.datasets.download import TIMEOUT, Content, download, holds
 from pinrank.durable import write_text
 from pinrank.errors import FetchError
 
 LOCK_FILE = "fetch.lock.json"
 
 
-@dataclass(frozen=True)
-class Server:
-    """Where GitHub's API and its files are."""
-
-    api: str = "https://api.github.com"
-    files: str = "https://raw.githubusercontent.com"
+API = "https://api.github.com"
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,10 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Locked:
-    """A fetched file in the record."""
+    """A fetched file in the record: the full commit, where it was had, and what it holds."""
 
     commit: str
+    url: str
     git_sha1: str
     sha256: str
     num_bytes: int
@@ -57,25 +54,23 @@ class Locked:
         return Content(self.git_sha1, self.num_bytes)
 
 
-def fetch(pinned: Iterable[Pinned], folder: Path, server: Server | None = None, pause_s: float = 1.0) -> int:
+def fetch(pinned: Iterable[Pinned], folder: Path, api: str = API, pause_s: float = 1.0) -> int:
     """Bring files to `folder`, under their paths, and record them; the number of those that were not there yet.
 
     A file that is there and is what the record says is not asked for. Raises FetchError.
     """
-    server = server or Server()
     record = read_record(folder)
     fetched = 0
     with httpx.Client(timeout=TIMEOUT) as client:
-        git = _Git(client, server)
+        git = _Git(client, api)
         for each in pinned:
             known = record.get(each.name)
             target = folder / each.path
             if known is not None and holds(target, known.content):
                 continue
-            commit, content = (known.commit, known.content) if known else git.look_up(each)
-            url = f"{server.files}/{each.repository}/{commit}/{each.path}"
-            download(client, url, target, content, pause_s)
-            record[each.name] = Locked(commit, git_sha1(target), _sha256(target), target.stat().st_size)
+            found = known or git.look_up(each)
+            download(client, found.url, target, found.content, pause_s)
+            record[each.name] = replace(found, sha256=_sha256(target))
             _write_record(folder, record)
             fetched += 1
     return fetched
@@ -97,19 +92,19 @@ def read_record(folder: Path) -> dict[str, Locked]:
 class _Git:
     """What the API says about commits and folders, each asked once: it answers few questions an hour."""
 
-    def __init__(self, client: httpx.Client, server: Server) -> None:
-        self._client, self._server = client, server
+    def __init__(self, client: httpx.Client, api: str) -> None:
+        self._client, self._api = client, api
         self._commits: dict[tuple[str, str], str] = {}
-        self._folders: dict[tuple[str, str, str], dict[str, Content]] = {}
+        self._folders: dict[tuple[str, str, str], dict[str, Locked]] = {}
 
-    def look_up(self, pinned: Pinned) -> tuple[str, Content]:
-        """The full commit of a file, and what it holds there."""
+    def look_up(self, pinned: Pinned) -> Locked:
+        """A file as the API describes it: all but its SHA-256."""
         commit = self._full_commit(pinned.repository, pinned.commit)
         folder, _, name = pinned.path.rpartition("/")
         files = self._files_of(pinned.repository, commit, folder)
         if name not in files:
             raise FetchError(f"{pinned.name}: this commit has no such file.")
-        return commit, files[name]
+        return files[name]
 
     def _full_commit(self, repository: str, commit: str) -> str:
         if (repository, commit) not in self._commits:
@@ -119,13 +114,15 @@ class _Git:
             self._commits[repository, commit] = answer
         return self._commits[repository, commit]
 
-    def _files_of(self, repository: str, commit: str, folder: str) -> dict[str, Content]:
+    def _files_of(self, repository: str, commit: str, folder: str) -> dict[str, Locked]:
         key = (repository, commit, folder)
         if key not in self._folders:
             answer = self._ask(f"repos/{repository}/contents/{folder}?ref={commit}", "application/vnd.github+json")
             try:
                 self._folders[key] = {
-                    str(each["name"]): Content(str(each["sha"]), int(each["size"]))
+                    str(each["name"]): Locked(
+                        commit, str(each["download_url"]), str(each["sha"]), "", int(each["size"])
+                    )
                     for each in answer.json()
                     if each["type"] == "file"
                 }
@@ -134,10 +131,10 @@ class _Git:
         return self._folders[key]
 
     def _ask(self, path: str, accept: str) -> httpx.Response:
-        url = f"{self._server.api}/{path}"
+        url = f"{self._api}/{path}"
         try:
             answer = self._client.get(url, headers={"Accept": accept}, follow_redirects=True)
-        except httpx.TransportError as cause:
+        except httpx.RequestError as cause:
             raise FetchError(
                 f"{url}: cannot be reached ({type(cause).__name__}: {cause}). Run this on a machine with a network, "
                 "and copy its output folder here."
@@ -147,6 +144,10 @@ class _Git:
         if answer.status_code != 200:
             raise FetchError(f"{url}: the server answers {answer.status_code}. Is the repository still there?")
         return answer
+
+
+def _listed(commit: str, entry: dict[str, Any]) -> Locked:
+    return Locked(commit, str(entry["download_url"]), str(entry["sha"]), "", int(entry["size"]))
 
 
 def _sha256(path: Path) -> str:
