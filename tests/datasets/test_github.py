@@ -63,6 +63,14 @@ def test_owner_who_moves_a_commits_content_is_found_out_by_the_record(host: Host
         fetch(PINNED, tmp_path, host.url)
 
 
+def test_sha_256_of_the_record_is_compared_too(host: Host, tmp_path: Path) -> None:
+    fetch(PINNED, tmp_path, host.url)
+    path = tmp_path / LOCK_FILE
+    path.write_text(path.read_text().replace(hashlib.sha256(b"c").hexdigest(), "0" * 64))
+    with pytest.raises(FetchError, match="its SHA-256 is not that of"):
+        fetch(PINNED, tmp_path, host.url)
+
+
 def test_transfer_that_ends_early_is_taken_up_again(host: Host, tmp_path: Path) -> None:
     host.cut_after = [2]
     assert fetch(PINNED, tmp_path, host.url, pause_s=0) == 3

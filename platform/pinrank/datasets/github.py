@@ -64,13 +64,15 @@ def fetch(pinned: Iterable[Pinned], folder: Path, api: str = API, pause_s: float
     with httpx.Client(timeout=TIMEOUT) as client:
         git = _Git(client, api)
         for each in pinned:
-            known = record.get(each.name)
-            target = folder / each.path
-            if known is not None and holds(target, known.content):
+            known, target = record.get(each.name), folder / each.path
+            if known is not None and holds(target, known.content) and _sha256(target) == known.sha256:
                 continue
             found = known or git.look_up(each)
             download(client, found.url, target, found.content, pause_s)
             record[each.name] = replace(found, sha256=_sha256(target))
+            if known is not None and record[each.name] != known:
+                target.unlink()
+                raise FetchError(f"{found.url}: its SHA-256 is not that of {folder / LOCK_FILE}: do not use it.")
             _write_record(folder, record)
             fetched += 1
     return fetched
