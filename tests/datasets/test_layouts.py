@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from pinrank.datasets import layouts
+from pinrank.datasets.relevance import check
 from pinrank.errors import TableError
 from pinrank.levels import LEVELS
+from pinrank.tables import JUDGMENTS, PINS, faults
 from tests import tidy_folder
 from tests.datasets import test_crowdflower, test_esci, test_home_depot, test_wands
 
@@ -41,6 +43,17 @@ def test_every_layout_maps_to_levels_and_names_its_licence(layout: layouts.Layou
     assert set(layout.levels.values()) <= set(LEVELS)
     assert {1, 5} <= set(layout.levels.values())
     assert layout.licence
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS, ids=lambda layout: layout.name)
+def test_every_layout_gives_tables_without_a_fault(tmp_path: Path, layout: layouts.Layout) -> None:
+    WRITERS[layout.name](tmp_path / "data")
+    imported = check(layout.read(str(tmp_path / "data")), level_map=layout.levels, max_quarantined_share=0)
+    assert faults(imported.judgments, JUDGMENTS) == []
+    assert faults(imported.pins, PINS) == []
+    assert imported.counts["pins_without_text"] == 0
+    ids = [*imported.judgments.column("judgment_id").to_pylist(), *imported.pins.column("pin_id").to_pylist()]
+    assert all(each.startswith(f"{layout.name}:") for each in ids)
 
 
 def test_tidy_folder_is_no_owners_layout(tmp_path: Path) -> None:
