@@ -113,9 +113,8 @@ def _transfer(client: httpx.Client, url: str, part: Path, num_bytes: int) -> boo
             raise FetchError(f"{url}: the server answers {answer.status_code}. Is the pinned file still there?")
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         with part.open("ab" if resumed else "wb") as file:
-            for (
-                piece
-            ) in answer.iter_raw():  # as it comes: what a larger chunk still waits for is lost when it breaks off
+            # pieces as they come: what a larger chunk still waits for is lost when the transfer breaks off
+            for piece in answer.iter_raw():
                 file.write(piece)
     if (arrived := part.stat().st_size) < num_bytes:
         raise _BrokenOff(f"{arrived} of {num_bytes} bytes arrived")
