@@ -4,7 +4,8 @@
     python -m pipelines.grade_weakly --tables runs/mine/tables --siblings_per_pair 0
 
 in : judgments/ (train only)  pin_text/  pins/ (which of them show the same image)  sampled_pairs/
-out: weak_labels/  the judged and the sampled pairs, and pins in other languages that show their pins' images
+out: weak_labels/  the sampled pairs, and pins in other languages that show their pins' images; no judged pair, because
+     a pair that the teacher has met already is learnt by heart when its judgment comes
 The ranker is boosted trees on BM25, a pretrained encoder's cosine and word overlap, fitted on the train judgments.
 """
 
@@ -47,7 +48,10 @@ def main(settings: GradeWeakly) -> Summary:
     judged, asked = weak_pairs(judgments), weak_pairs(sampled)
     texts = {pin["pin_id"]: pin for pin in catalogue}
     refuse_unknown_pins({pair.pin_id for pair in (*judged, *asked)} - texts.keys(), settings.tables)
-    pairs = with_siblings([*judged, *asked], same, settings.siblings_per_pair, settings.seed)
+    known = set(judged)
+    pairs = [
+        pair for pair in with_siblings(asked, same, settings.siblings_per_pair, settings.seed) if pair not in known
+    ]
     sources = [texts[pair.pin_id]["source"] or "" for pair in pairs]
     pairs = capped(pairs, sources, settings.max_pairs_per_source, settings.seed)
     log.info("%d judged and %d sampled pairs; grading %d", len(judged), len(asked), len(pairs))
