@@ -67,6 +67,24 @@ def tiny_decoder(folder: Path, context: int = 8192, chat_template: str | None = 
     return folder
 
 
+def tiny_blip(folder: Path) -> Path:
+    """A BLIP of one layer a side for pictures of 32 pixels, with weights so large that its captions differ."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(resolve("all-MiniLM-L6-v2"))
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    special = {"bos_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
+    text = {"vocab_size": len(tokenizer), "encoder_hidden_size": 32, "max_position_embeddings": 32, **special, **sizes}
+    vision = {"image_size": 32, "patch_size": 8, **sizes}
+    config = transformers.BlipConfig(text_config=text, vision_config=vision, image_text_hidden_size=32)
+    model = transformers.BlipForConditionalGeneration(config)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.4)
+    model.save_pretrained(folder)
+    transformers.BlipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
     """A teacher on `backbone` whose head is large enough to give each pair its own grade."""
     head = HeadSettings(hidden=(16, 8))

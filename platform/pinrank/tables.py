@@ -209,7 +209,17 @@ PIN_EMBEDDINGS = Table(
     key=("pin_id",),
 )
 
-TABLES = (PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, IMPRESSIONS, PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS)
+CAPTIONS = Table(
+    "captions",
+    pa.schema([(name, pa.string()) for name in ("pin_id", "caption", "model", "image_hash")]),
+    required=("pin_id", "caption", "model", "image_hash"),
+    key=("pin_id",),
+)
+
+TABLES = (
+    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
+    *(SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, CAPTIONS),
+)
 
 
 def read(path: str, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
