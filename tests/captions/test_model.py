@@ -11,7 +11,7 @@ from pinrank.captions.images import decode
 from pinrank.captions.model import Captioner, CaptionSettings, model_version
 from pinrank.errors import ModelError
 from tests.captions.drawn import LIMITS, draw
-from tests.tiny_models import tiny_blip
+from tests.tiny_models import tiny_blip, tiny_captioner
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,14 @@ def test_a_caption_is_no_longer_than_asked(blip: Path, tmp_path: Path) -> None:
     drawn = pictures(tmp_path, 3)
     short, long = (Captioner(CaptionSettings(model=str(blip), max_new_tokens=most)).caption(drawn) for most in (3, 12))
     assert all(whole.startswith(start) and whole != start for start, whole in zip(short, long, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["git", "vit-gpt2"])
+def test_other_families_caption_as_well(kind: str, tmp_path: Path) -> None:
+    folder = tiny_captioner(kind, tmp_path / kind)
+    captions = Captioner(CaptionSettings(model=str(folder), max_new_tokens=6)).caption(pictures(tmp_path, 8))
+    assert all(captions)
+    assert len(set(captions)) > 1
 
 
 def test_several_beams_give_captions_too(blip: Path, tmp_path: Path) -> None:

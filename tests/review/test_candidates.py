@@ -49,6 +49,22 @@ def test_pairs_that_cannot_be_shown_are_counted() -> None:
     assert found.left_out["pairs_without_pin_text"] == 1
 
 
+def test_a_pair_that_was_reviewed_before_does_not_come_again() -> None:
+    table = judgments(GRADES)
+    ids = ["review-1", *table.column("judgment_id").to_pylist()[1:]]
+    table = table.set_column(table.column_names.index("judgment_id"), "judgment_id", [ids])
+    found = candidates(table, [], PINS, ("train", "dev"), 99, seed=0)
+    assert found.pairs.column("pin_id").to_pylist() == ["b", "c"]
+    assert found.lowest_P.tolist() == [2, 5]
+    assert found.left_out["pairs_reviewed_before"] == 1
+
+
+def test_no_judgment_in_the_splits_leaves_the_unjudged_pairs() -> None:
+    nothing = judgments(GRADES).slice(0, 0)
+    found = candidates(nothing, [soft_labels(("boat", "d", 5))], PINS, ("dev",), 99, seed=0)
+    assert found.pairs.column("query").to_pylist() == ["boat"]
+
+
 def test_the_unjudged_pairs_that_are_looked_at_are_chosen_by_hash() -> None:
     graded = soft_labels(*((f"boat {number}", "d", 5) for number in range(20)))
     few = pairs_of(graded, most=5)

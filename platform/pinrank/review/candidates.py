@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pinrank.annotators.ratings import Floats, Ratings, Strings, ordered, ratings
 from pinrank.sampling import UNKNOWN, hashes, rank_within
 from pinrank.text import normalise_query, pair_key
+
+REVIEW = "review-"
+"""How the judgment_id of an imported review begins."""
 
 COLUMNS = ("pair_key", "query", "query_id", "query_locale", "pin_id", "source")
 """What is known of a pair; an unjudged one has no query_id."""
@@ -45,8 +49,8 @@ def candidates(
 ) -> Candidates:
     """Judged pairs of the splits, and graded ones (SOFT_LABELS) of no judged pair and of no query in another split.
 
-    A pair whose pin is not among pin_ids cannot be shown and is left out. Of the unjudged pairs, the `most` with the
-    smallest hashes are kept.
+    A pair whose pin is not among pin_ids cannot be shown and is left out, and so is one that was reviewed before. Of
+    the unjudged pairs, the `most` with the smallest hashes are kept.
     """
     chosen = ordered(judgments.filter(pc.is_in(judgments.column("split"), pa.array(splits, pa.string()))))
     given = ratings(chosen)
@@ -56,13 +60,16 @@ def candidates(
     absent = np.full(unjudged.num_rows, np.nan)
     lowest, highest = (extreme.reduceat(given.levels_N, _firsts(given)) for extreme in (np.minimum, np.maximum))
     shown = pc.is_in(pairs.column("pin_id"), pin_ids.combine_chunks()).to_numpy()
-    kept = np.flatnonzero(shown)
+    again = np.r_[_reviewed(chosen, given), np.zeros(unjudged.num_rows, dtype=bool)]
+    left_out["pairs_without_pin_text"] = int((~shown).sum())
+    left_out["pairs_reviewed_before"] = int((shown & again).sum())
+    kept = np.flatnonzero(shown & ~again)
     return Candidates(
         pairs.take(pa.array(kept)),
         np.r_[lowest.astype(np.float64), absent][kept],
         np.r_[highest.astype(np.float64), absent][kept],
         np.r_[given.level_counts.sum(axis=1).astype(np.float64), np.zeros(unjudged.num_rows)][kept],
-        left_out | {"pairs_without_pin_text": int((~shown).sum())},
+        left_out,
     )
 
 
@@ -70,6 +77,12 @@ def _judged(chosen: pa.Table, given: Ratings) -> pa.Table:
     rows = chosen.take(pa.array(_firsts(given), pa.int64()))
     keys = _keys(rows)
     return rows.append_column("pair_key", pa.array(keys, pa.string())).select(list(COLUMNS))
+
+
+def _reviewed(chosen: pa.Table, given: Ratings) -> NDArray[np.bool_]:
+    """Whether a pair has a review among its judgments, bool[P]."""
+    reviews_N = pc.starts_with(chosen.column("judgment_id"), REVIEW).to_numpy()
+    return np.asarray(np.bincount(given.pairs_N, reviews_N, minlength=given.num_pairs) > 0)
 
 
 def _unjudged(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pinrank.faults import SPLITS, Fault, empty_rows, fault
 from pinrank.levels import LEVELS
+from pinrank.review.candidates import REVIEW
 from pinrank.splits import splits_by_text
 from pinrank.tables import JUDGMENTS
 from pinrank.text import normalise_query, tidy
@@ -112,7 +113,7 @@ def _judgment(answer: dict[str, Any], known: _Known, split_of: dict[str, str], p
     pair = (answer["source"], query_id, answer["pin_id"])
     level = int(answer["choice"])
     return {
-        "judgment_id": f"review-{_hash(*pair, who or answer['annotation_id'] or '')}",
+        "judgment_id": f"{REVIEW}{_hash(*pair, who or answer['annotation_id'] or '')}",
         "query_id": query_id,
         "query": before.get("query") or tidy(answer["query"]),
         "query_locale": before.get("query_locale") or answer["query_locale"] or None,
