@@ -3,6 +3,7 @@
     python -m pipelines.demo                                     # make demo
     python -m pipelines.demo --profile full                      # make full: all judgments, two hours on two cores
     python -m pipelines.demo --data FOLDER --fresh               # other judgments, nothing reused
+    python -m pipelines.demo --no-fetch                          # ask no network for public judgments
 
 Runs every job as its own process, in order, and skips those that are done: killed anywhere, the same command goes
 on. Ends with one live re-ranking over HTTP and RUN/summary.json.
@@ -21,8 +22,11 @@ from pydantic import Field
 from rich.console import Console
 
 from pinrank import tables
+from pinrank.datasets.download import reachable
+from pinrank.datasets.fetch import OUTPUT, Name, bring, write_joined
+from pinrank.datasets.github import API
 from pinrank.durable import write_text
-from pinrank.errors import PinrankError, SettingsError
+from pinrank.errors import FetchError, PinrankError, SettingsError, TableError
 from pinrank.evaluation.report import print_report
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, parse, versions
@@ -33,8 +37,9 @@ log = logging.getLogger(__name__)
 
 JOBS = (
     "build_pin_text",
-    "train_teacher",
     "sample_impressions",
+    "grade_weakly",
+    "train_teacher",
     "label_impressions",
     "train_student",
     "embed_pins",
@@ -46,9 +51,13 @@ It shows that every part works. Its quality figures prove NOTHING about search r
 For real figures bring your own judgments (docs/bring-your-data.md), or download public ones: the sources, their
 licences and the layout are listed in docs/data.md. Then: make demo DATA=FOLDER
 """
-
+FETCHING = """
+[bold]No public judgments at {data}: fetching them[/] from their owners' repositories into {output} (about 15 MB; their
+licences are in docs/data.md). make demo asks no network with: python -m pipelines.demo --no-fetch
+"""
 
 DATA = "../shared/data/relevance"
+PUBLIC: tuple[Name, ...] = ("commons", "cxc", "chorus", "ptimage")
 
 
 class Demo(JobSettings):
@@ -56,6 +65,7 @@ class Demo(JobSettings):
 
     profile: Literal["demo", "full"] = Field("demo", description="which folder of pipelines/configs/ to use")
     data: str = Field(DATA, description="folder of queries, items and judgements Parquet")
+    fetch: bool = Field(True, description="download public judgments when there are none and the network allows it")
     fresh: bool = Field(False, description="run every stage again, whatever is done")
     port: int = Field(8000, ge=1, le=65535, description="loopback port of the served re-ranking")
 
@@ -88,21 +98,16 @@ def main(settings: Demo) -> None:
     print(json.dumps({"name": "demo", "summary": str(run_folder / "summary.json")}))
 
 
-def stages_of(settings: Demo, console: Console) -> list[Stage]:
+def stages_of(settings: Demo, console: Console, api: str = API) -> list[Stage]:
     """The jobs of a run: its first one imports real judgments, or generates a world for a user who has none.
 
     Raises SettingsError when a folder was named that holds no judgments: a typo must not replace a run by a made-up
-    one.
+    one. api: where public judgments are asked for.
     """
     configs = Path("pipelines/configs") / settings.profile
     run_folder = f"runs/{settings.profile}"
-    if exists(f"{settings.data}/judgements.parquet"):
-        arguments = ("--data", settings.data)
-        first = Stage("import_judgments", str(configs / "import_judgments.yaml"), arguments, reads=(settings.data,))
-    elif settings.data != DATA:
-        raise SettingsError(
-            f"{settings.data}: holds no judgements.parquet. Fix DATA; docs/bring-your-data.md has the form."
-        )
+    if data := find_judgments(settings, console, api):
+        first = Stage("import_judgments", str(configs / "import_judgments.yaml"), ("--data", data), reads=(data,))
     else:
         console.print(NO_DATA.format(data=settings.data))
         first = Stage("generate_world", str(configs / "generate_world.yaml"))
@@ -121,6 +126,38 @@ def stages_of(settings: Demo, console: Console) -> list[Stage]:
             for name in JOBS
         ),
     ]
+
+
+def find_judgments(settings: Demo, console: Console, api: str) -> str | None:
+    """The folder with judgments: the one that was named, or one that was fetched, now or before; None without any.
+
+    Raises SettingsError when a folder was named that holds none.
+    """
+    if exists(f"{settings.data}/judgements.parquet"):
+        return settings.data
+    if settings.data != DATA:
+        raise SettingsError(
+            f"{settings.data}: holds no judgements.parquet. Fix DATA; docs/bring-your-data.md has the form."
+        )
+    if exists(f"{OUTPUT}/judgements.parquet"):
+        return OUTPUT
+    if settings.fetch and reachable(api) and fetch_public(console, settings.data, api):
+        return OUTPUT
+    return None
+
+
+def fetch_public(console: Console, data: str, api: str) -> bool:
+    """Fetch what can be had of the public judgments; whether there is any."""
+    console.print(FETCHING.format(data=data, output=OUTPUT))
+    brought = {}
+    for name in PUBLIC:
+        try:
+            brought[name] = bring(name, Path(OUTPUT), api)
+        except (FetchError, TableError) as error:
+            console.print(f"[yellow]{name} is left out:[/] {error}")
+    if brought:
+        write_joined(brought, Path(OUTPUT))
+    return bool(brought)
 
 
 def describe(record: StageRecord, was_done: bool) -> str:

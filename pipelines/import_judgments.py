@@ -2,8 +2,10 @@
 
     python -m pipelines.import_judgments --config pipelines/configs/demo/import_judgments.yaml
     python -m pipelines.import_judgments --data FOLDER --output runs/mine/tables --level-map 0:1,1:3,2:5
+    python -m pipelines.import_judgments --data WANDS --output runs/wands/tables      # a data set as its owner has it
 
-in : a folder with queries, items and judgements .parquet, optionally pool_items and impressions (docs/tables.md)
+in : a folder with queries, items and judgements .parquet, optionally pool_items and impressions, or a data set in the
+     layout of its owner: Amazon ESCI, WANDS, Home Depot, CrowdFlower (docs/data.md)
 out: pins/  judgments/  impressions/  quarantine/FILE/ (rows that could not be used, with the reason)
 """
 
@@ -11,7 +13,8 @@ import logging
 
 from pydantic import Field, field_validator
 
-from pinrank.datasets.relevance import Imported, drop_unused_pins, limit_impressions, read
+from pinrank.datasets import layouts
+from pinrank.datasets.relevance import Imported, check, drop_unused_pins, limit_impressions, read
 from pinrank.datasets.world import forget_generated
 from pinrank.levels import parse_map
 from pinrank.parquet import remove_folder, write_folder
@@ -24,9 +27,12 @@ log = logging.getLogger(__name__)
 class ImportJudgments(JobSettings):
     """Settings of import_judgments."""
 
-    data: str = Field("../shared/data/relevance", description="folder of the judgments in the tidy public form")
+    data: str = Field("../shared/data/relevance", description="folder of the judgments")
+    layout: layouts.Name = Field("auto", description="how that folder is laid out; auto: as its files say")
     output: str = Field("runs/demo/tables", description="folder of pinrank's tables")
-    level_map: str = Field("", description="your grades as levels, e.g. 0:1,1:3,2:5; empty: column 'level' holds 1..5")
+    level_map: str = Field(
+        "", description="grades as levels, e.g. 0:1,1:3,2:5; empty: column 'level', or the layout's map"
+    )
     max_impressions: int | None = Field(None, ge=0, description="keep this many impressions, chosen by hash; null: all")
     pins_used_only: bool = Field(False, description="leave out pins that no judgment and no kept impression names")
     seed: int = Field(0, ge=0, description="of the choice of impressions")
@@ -42,18 +48,28 @@ class ImportJudgments(JobSettings):
 
 def main(settings: ImportJudgments) -> Summary:
     """Read, reduce to what the profile wants, write."""
-    log.info("reading %s", settings.data)
-    imported = read(
-        settings.data,
-        level_map=parse_map(settings.level_map) if settings.level_map else None,
-        max_quarantined_share=settings.max_quarantined_share,
-    )
+    imported = _read(settings)
     if settings.max_impressions is not None:
         imported = limit_impressions(imported, settings.max_impressions, settings.seed)
     if settings.pins_used_only:
         imported = drop_unused_pins(imported)
     _write(imported, settings.output)
     return _summary(imported)
+
+
+def _read(settings: ImportJudgments) -> Imported:
+    level_map = parse_map(settings.level_map) if settings.level_map else None
+    found = layouts.find(settings.data, settings.layout)
+    if found is None:
+        log.info("reading %s", settings.data)
+        return read(settings.data, level_map=level_map, max_quarantined_share=settings.max_quarantined_share)
+    layout, folder = found
+    log.info("reading %s: %s. Its licence: %s", folder, layout.title, layout.licence)
+    return check(
+        layout.read(folder),
+        level_map=level_map or layout.levels,
+        max_quarantined_share=settings.max_quarantined_share,
+    )
 
 
 def _write(imported: Imported, output: str) -> None:

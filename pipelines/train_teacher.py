@@ -4,7 +4,8 @@
     python -m pipelines.train_teacher --config pipelines/configs/demo/train_teacher.yaml --teacher.epochs 1
     python -m pipelines.train_teacher --teacher.kind judge --teacher.backbone MODEL --output runs/demo/judge
 
-in : judgments/ (train and dev; test is never read into training)  pin_text/; a judge needs neither
+in : judgments/ (train and dev; test is never read into training)  pin_text/  weak_labels/ (where it is named: learnt
+     before the judgments, e.g. what pipelines.grade_weakly or a larger teacher gave); a judge needs none of them
 out: teacher/  a folder that Hugging Face, sentence-transformers and vLLM open, with card.json; of a judge, card.json
                and the guideline alone: its model stays where it is
 """
@@ -12,13 +13,14 @@ out: teacher/  a folder that Hugging Face, sentence-transformers and vLLM open, 
 import logging
 from pathlib import Path
 
+import pyarrow as pa
 from pydantic import Field
 
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.tables import JUDGMENTS, PIN_TEXT, read
-from pinrank.teacher.examples import judged_examples
+from pinrank.tables import JUDGMENTS, PIN_TEXT, SOFT_LABELS, read
+from pinrank.teacher.examples import judged_examples, weak_examples
 from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.train import train
@@ -32,6 +34,7 @@ class TrainTeacher(JobSettings):
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: judgments and pin_text")
     output: MountedFolder = Field(Path("runs/demo/teacher"), description="the teacher's folder; an older is replaced")
     name: str = Field("teacher", description="the teacher's name; its version is NAME@HASH")
+    weak_labels: str | None = Field(None, description="table of soft labels to learn from before the judgments")
     teacher: TeacherSettings = TeacherSettings()
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on train pairs of one source")
     max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev pairs of one source")
@@ -48,11 +51,16 @@ def main(settings: TrainTeacher) -> Summary:
     limits = (settings.max_pairs_per_source, settings.max_dev_pairs_per_source)
     examples = judged_examples(judgments, pin_text, settings.teacher.text, *limits)
     log.info("training on %d of %d judged pairs", examples.num_rows, judgments.num_rows)
+    rows_in = judgments.num_rows
+    if settings.weak_labels:
+        weak = weak_examples(read(settings.weak_labels, SOFT_LABELS), pin_text, settings.teacher.text)
+        log.info("and first on %d weakly graded pairs", weak.num_rows)
+        examples, rows_in = pa.concat_tables([weak, examples]), rows_in + weak.num_rows
     connect(settings.cluster)
-    lineage = {"tables": settings.tables, "num_pairs": examples.num_rows}
+    lineage = {"tables": settings.tables, "weak_labels": settings.weak_labels, "num_pairs": examples.num_rows}
     card = train(examples, settings.teacher, settings.name, str(settings.output), lineage)
     return Summary(
-        rows_in=judgments.num_rows,
+        rows_in=rows_in,
         rows_out=examples.num_rows,
         details={"teacher": card.version, "metrics": card.metrics},
     )

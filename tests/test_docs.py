@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pinrank.datasets.fetch import SOURCES, Source
+from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.tables import TABLES, Table
 
 
@@ -35,3 +37,17 @@ def test_every_pipeline_has_settings_for_both_profiles(root: Path):
     names = {path.stem for path in (root / "pipelines").glob("*.py")} - {"__init__", "demo"}
     for profile in ("demo", "full"):
         assert {path.stem for path in (root / "pipelines/configs" / profile).glob("*.yaml")} == names
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
+def test_every_fetched_source_is_documented_with_its_repositories_and_commits(source: Source, root: Path):
+    page = section((root / "docs/data.md").read_text(), "Fetched")
+    assert f"`{source.name}`" in page
+    assert all(f"{pinned.repository} @{pinned.commit[:7]}" in page for pinned in source.files)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_every_layout_is_documented_with_its_licence_and_the_map_of_its_grades(layout: Layout, root: Path):
+    page = (root / "docs/data.md").read_text()
+    assert len(re.findall(rf"^\| `{layout.name}` \|", page, flags=re.MULTILINE)) == 3
+    assert f"- **{layout.name}**:" in section(page, "Data sets in their owners' layouts")

@@ -19,6 +19,10 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
 """Threads that wait for each other sleep. By default they spin, and when anything else wants one of the cores (Ray's
 own processes do), a training step waits for a spinning thread's time slice at every parallel region."""
 
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+"""For training workers: glibc keeps what a step has freed. By default every large tensor is mapped anew, and the kernel
+zeroes its pages at every step."""
+
 
 class ClusterSettings(BaseModel):
     """What a job takes for itself when it is not inside a running cluster."""

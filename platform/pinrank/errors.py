@@ -6,6 +6,7 @@
     │   └── JudgmentError  human grades that cannot be used as they are
     ├── ModelError         a model folder cannot be opened or trusted
     │   └── ParityError    an engine's probabilities differ from the reference
+    ├── FetchError         public data cannot be downloaded, or is not what was pinned
     ├── CommitError        an output belongs to other settings, or to another running job
     └── StoreCorrupt       a pin store does not match its manifest
 
@@ -35,6 +36,10 @@ class ModelError(PinrankError):
 
 class ParityError(ModelError):
     """An engine's probabilities differ from the reference by more than the tolerance."""
+
+
+class FetchError(PinrankError):
+    """Public data cannot be downloaded, or is not what was pinned."""
 
 
 class CommitError(PinrankError):

@@ -1,23 +1,32 @@
 """The whole recipe as `make demo` runs it, with every real engine, on a generated world of a few hundred rows."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 
+from pinrank.datasets.fetch import OUTPUT
 from pinrank.errors import SettingsError
 from pinrank.evaluation.report import METRICS
+from pinrank.stages import Stage
 from pipelines.demo import JOBS, Demo, stages_of
+from tests.datasets.file_server import Host, serving
+from tests.datasets.owners_files import hosted
 from tests.serve_apps.shop import free_port
 
 SMALL: dict[str, dict[str, object]] = {
     "generate_world": {
         "world": {"num_pins": 300, "num_users": 50, "num_queries": 60, "judged_per_query": 8, "num_impressions": 3_000}
     },
+    "grade_weakly": {"max_pairs_per_source": 200},
     "train_teacher": {"teacher": {"epochs": 1, "batch_size": 16, "text": {"max_query_tokens": 16, "max_tokens": 48}}},
     "sample_impressions": {"size": 300, "min_per_stratum": 1},
     "label_impressions": {"rows_per_shard": 128, "engine": {"name": "vllm"}, "workers": {"engine_threads": 2}},
@@ -38,7 +47,7 @@ def elsewhere(tmp_path: Path, root: Path) -> Path:
 
 
 def run_demo(folder: Path, root: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port())]
+    command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port()), "--no-fetch"]
     paths = os.pathsep.join([str(root), str(root / "platform")])
     alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return subprocess.run(command, cwd=folder, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True)
@@ -63,7 +72,66 @@ def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Pat
 
 
 def test_a_folder_that_was_named_and_holds_no_judgments_is_an_error_and_no_generated_world(tmp_path: Path) -> None:
-    from rich.console import Console
-
     with pytest.raises(SettingsError, match=r"holds no judgements\.parquet\. Fix DATA"):
         stages_of(Demo(data=str(tmp_path)), Console())
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Iterator[Host]:
+    """A server that has the public sources, a few rows each."""
+    with serving(hosted(tmp_path / "theirs")) as host:
+        yield host
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without any judgments, as long as a test runs."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def first_stage(api: str, **settings: bool) -> tuple[Stage, str]:
+    """The demo's first stage and what it tells."""
+    told = Console(record=True, file=io.StringIO(), width=200)
+    return stages_of(Demo(**settings), told, api)[0], told.export_text()
+
+
+def test_without_judgments_the_demo_fetches_public_ones_where_the_network_allows(nowhere: Path, public: Host) -> None:
+    first, told = first_stage(public.url)
+    assert (first.name, first.reads) == ("import_judgments", (OUTPUT,))
+    assert (nowhere / OUTPUT / "judgements.parquet").exists()
+    assert "fetching them" in told
+    public.requests.clear()
+    assert first_stage(public.url)[0].reads == (OUTPUT,)
+    assert public.requests == []
+
+
+def test_without_a_network_the_demo_generates_a_world_and_says_so(nowhere: Path) -> None:
+    with serving(Host({})) as gone:
+        pass
+    first, told = first_stage(gone.url)
+    assert first.name == "generate_world"
+    assert "quality figures prove NOTHING" in told
+
+
+def test_a_source_that_cannot_be_had_is_left_out(nowhere: Path, public: Host) -> None:
+    public.files = {name: data for name, data in public.files.items() if "chorus" not in name}
+    public.files["LIAAD/pt-image-ir-dataset/data/qrels.txt"] = b"something else\n"
+    first, told = first_stage(public.url)
+    assert first.reads == (OUTPUT,)
+    assert "chorus is left out:" in told and "ptimage is left out:" in told
+    judged = pq.read_table(nowhere / OUTPUT / "judgements.parquet").column("source").unique().to_pylist()
+    assert judged == ["commons", "cxc"]
+
+
+def test_a_download_that_fails_leaves_the_generated_world(nowhere: Path, public: Host) -> None:
+    public.files.clear()
+    first, told = first_stage(public.url)
+    assert first.name == "generate_world"
+    assert "this commit has no such file" in told
+
+
+def test_the_demo_asks_no_network_when_it_is_told_not_to(nowhere: Path, public: Host) -> None:
+    assert first_stage(public.url, fetch=False)[0].name == "generate_world"
+    assert public.requests == []

@@ -4,11 +4,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pinrank.errors import SettingsError
+from pinrank.errors import SettingsError, TableError
 from pinrank.pipeline import parse
 from pinrank.tables import IMPRESSIONS, JUDGMENTS, PINS, read
 from pipelines.import_judgments import ImportJudgments, main
 from tests import tidy_folder as tidy
+from tests.datasets import test_wands
 from tests.job import run_job
 
 
@@ -81,3 +82,30 @@ def test_running_again_gives_the_same_tables(tmp_path: Path) -> None:
         [read(str(output / table.name), table) for table in (PINS, JUDGMENTS, IMPRESSIONS)] for output in both
     ]
     assert tables[0] == tables[1]
+
+
+def test_data_set_in_its_owners_layout_is_recognised_and_its_licence_logged(tmp_path: Path, root: Path) -> None:
+    output = tmp_path / "tables"
+    done = run_job(
+        root, "import_judgments", "--data", test_wands.write(tmp_path / "WANDS/dataset"), "--output", str(output)
+    )
+    assert done.code == 0, done.told
+    assert "Its licence: MIT (github.com/wayfair/WANDS)" in done.told
+    assert read(str(output / "judgments"), JUDGMENTS).column("level").to_pylist() == [5, 1, 3]
+    assert read(str(output / "impressions"), IMPRESSIONS).num_rows == 0
+
+
+def test_level_map_of_the_command_line_goes_before_the_layouts(tmp_path: Path) -> None:
+    data = test_wands.write(tmp_path / "data")
+    main(settings(data, tmp_path / "tables", level_map="Exact:5,Partial:4,Irrelevant:1"))
+    assert read(str(tmp_path / "tables/judgments"), JUDGMENTS).column("level").to_pylist() == [5, 1, 4]
+
+
+def test_layout_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="does not have the layout home_depot"):
+        main(settings(test_wands.write(tmp_path / "data"), tmp_path / "tables", layout="home_depot"))
+
+
+def test_unknown_layout_is_a_bad_setting() -> None:
+    with pytest.raises(SettingsError, match="layout: Input should be 'auto', 'tidy', 'esci'"):
+        parse(ImportJudgments, ["--layout", "excel"])

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from pinrank.errors import JudgmentError
-from pinrank.tables import JUDGMENTS, PIN_TEXT
-from pinrank.teacher.examples import judged_examples
+from pinrank.errors import JudgmentError, TableError
+from pinrank.tables import JUDGMENTS, PIN_TEXT, SOFT_LABELS
+from pinrank.teacher.examples import judged_examples, weak_examples
 from pinrank.text import TextSettings
 
 
@@ -48,10 +48,35 @@ def test_the_cap_keeps_the_same_rows_whatever_their_order():
 
 
 def test_a_judged_pin_without_text_is_named():
-    with pytest.raises(JudgmentError, match=r"1 judged pins have no row in pin_text \(e\.g\. ghost\)"):
+    with pytest.raises(JudgmentError, match=r"1 pins have no row in pin_text \(e\.g\. ghost\)"):
         judged_examples(judgments(("1", "ghost", "train"), ("2", "a", "dev")), PINS, TEXT)
 
 
 def test_a_missing_split_is_named():
     with pytest.raises(JudgmentError, match="no row has split 'dev'"):
         judged_examples(judgments(("1", "a", "train")), PINS, TEXT)
+
+
+def weak_label(pin: str, logits: list[float], fingerprint: str = "f") -> pa.Table:
+    row = {
+        "pair_key": "k",
+        "query": "shoe",
+        "pin_id": pin,
+        "logits": logits,
+        "teacher": "t",
+        "fingerprint": fingerprint,
+    }
+    return pa.Table.from_pylist([row], schema=SOFT_LABELS.schema)
+
+
+def test_a_soft_label_becomes_an_example_with_its_softmax_as_target():
+    (row,) = weak_examples(weak_label("a", [0.0, 0.0, 0.0, 0.0, 100.0]), PINS, TEXT).to_pylist()
+    assert (row["split"], row["pin_id"], row["level"]) == ("weak", "a", 5)
+    assert row["target"] == pytest.approx([0, 0, 0, 0, 1])
+
+
+def test_a_soft_label_of_an_unknown_or_changed_pin_is_refused():
+    with pytest.raises(TableError, match=r"weak_labels: 1 pins have no row in pin_text \(e\.g\. ghost\)"):
+        weak_examples(weak_label("ghost", [0.0] * 5), PINS, TEXT)
+    with pytest.raises(TableError, match="weak_labels: 1 rows grade another text of their pin"):
+        weak_examples(weak_label("a", [0.0] * 5, fingerprint="of old"), PINS, TEXT)

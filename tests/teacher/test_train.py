@@ -41,7 +41,10 @@ trained(TeacherSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
 
 
 def examples() -> pa.Table:
-    """A relation that a tiny model learns in a few steps: L5 where the pin is good, L1 where it is bad."""
+    """A relation that a tiny model learns in a few steps: L5 where the pin is good, L1 where it is bad.
+
+    A few pairs have no judgment but a weak label: every run has two phases.
+    """
     rows = [
         {"query_id": query, "query": query, "pin_id": f"{kind} {pin}", "pin": f"{kind} {pin}", "level": level}
         | {"source": "words", "split": split, "query_locale": "en"}
@@ -50,7 +53,19 @@ def examples() -> pa.Table:
         for kind, level in (("good", 5), ("bad", 1))
         for split in ("train", "dev")
     ]
-    return pa.Table.from_pylist(rows, schema=EXAMPLES)
+    weak = [
+        {
+            "query_id": query,
+            "query": query,
+            "pin_id": f"good {query}",
+            "pin": f"good {query}",
+            "level": 5,
+            "split": "weak",
+        }
+        | {"source": "words", "query_locale": "en", "target": [0.0, 0.0, 0.1, 0.2, 0.7]}
+        for query in WORDS
+    ]
+    return pa.Table.from_pylist(weak + rows, schema=EXAMPLES)
 
 
 def settings(backbone: Path, **changes: object) -> TeacherSettings:

@@ -10,7 +10,7 @@ Grades of another scale come in column `label_original` (or `level`) and need a 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -65,6 +65,9 @@ CANDIDATES = Table(
     required=("query_id", "item_id"),
     key=("impression_id",),
 )
+FORM = (QUERIES, ITEMS, JUDGEMENTS)
+"""The files that a folder in this form always has."""
+
 OPTIONAL = {
     "items": ("link_url", "board_titles", "updated_at"),
     "pool_items": ("link_url", "board_titles", "updated_at"),
@@ -72,6 +75,45 @@ OPTIONAL = {
     "impressions": ("rank", "source", "ts", "country", "actions", "impression_id"),
 }
 """Columns that a file may lack; they are read as nulls."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Lines of an owner's file that are no rows: a record (file, row, reason, content), and the number of all lines."""
+
+    record: pa.Table
+    num_lines: int
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """A source in the tidy form, before any check: every table in its schema.
+
+    judgements: has GRADE beside its columns where the grades are no levels yet. paths: the file that a message about a
+    table names. broken: by the name of an owner's file.
+    """
+
+    queries: pa.Table
+    items: pa.Table
+    judgements: pa.Table
+    pool_items: pa.Table | None = None
+    impressions: pa.Table | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, Broken] = field(default_factory=dict)
+
+
+def typed(columns: Mapping[str, Any], file: Table) -> pa.Table:
+    """Columns, each an array of text or of the schema's type, as a table of the form; those not given are null.
+
+    GRADE may come beside the columns of a file of judgements.
+    """
+    num_rows = len(next(iter(columns.values())))
+    arrays = [
+        columns[each.name].cast(each.type) if each.name in columns else pa.nulls(num_rows, each.type)
+        for each in file.schema
+    ]
+    table = pa.table(arrays, schema=file.schema)
+    return table.append_column(GRADE, columns[GRADE]) if GRADE in columns else table
 
 
 def path_of(folder: str, file: Table) -> str:

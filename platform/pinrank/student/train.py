@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.backbones import refuse_foreign_code, resolve
+from pinrank.cluster import KEPT_MEMORY
 from pinrank.durable import refuse_other_content
 from pinrank.errors import ModelError
 from pinrank.lexical import LexicalStats
@@ -135,6 +136,7 @@ def _fit(
             name="student",
             storage_path=work,
             checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="quality"),
+            worker_runtime_env={"env_vars": KEPT_MEMORY},
             failure_config=FailureConfig(max_failures=settings.retries),
         ),
     )

@@ -1,5 +1,6 @@
 """From judgments and pin text to what the teacher trains on. Letters: N pairs, L = 5 levels."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pinrank.errors import JudgmentError
-from pinrank.levels import NUM_LEVELS
+from pinrank.errors import JudgmentError, TableError
+from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities
 from pinrank.sampling import capped_by_source
 from pinrank.teacher import targets as distributions
 from pinrank.teacher.targets import Targets
@@ -26,11 +27,16 @@ EXAMPLES = pa.schema(
         ("relevance", pa.float32()),
         ("source", pa.string()),
         ("split", pa.string()),
+        ("target", pa.list_(pa.float32(), NUM_LEVELS)),  # P(level 1..5) to learn where no human judged; else null
     ]
 )
-"""A judged pair with the pin as packed text; several rows of a pair are its several annotators."""
+"""A pair with the pin as packed text; several rows of a judged pair are its several annotators.
+
+Its split is train or dev where a human judged it, and WEAK where it has a target instead.
+"""
 
 SPLITS = ("train", "dev")
+WEAK = "weak"
 
 
 @dataclass(frozen=True)
@@ -81,18 +87,52 @@ def judged_examples(
             raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
     rows = [*learning.to_pylist(), *dev.to_pylist()]
     pins = {row["pin_id"]: packed(row, text) for row in pin_text_rows.select(["pin_id", *FIELDS]).to_pylist()}
-    unknown = sorted({row["pin_id"] for row in rows} - pins.keys())
-    if unknown:
-        raise JudgmentError(
-            f"judgments: {len(unknown)} judged pins have no row in pin_text (e.g. {', '.join(unknown[:3])}). Run "
-            "python -m pipelines.build_pin_text on the same pins."
-        )
+    refuse_unknown_pins({row["pin_id"] for row in rows} - pins.keys(), "judgments", JudgmentError)
     examples = [{**row, "pin": pins[row["pin_id"]]} for row in rows]
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
 
 
+def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSettings) -> pa.Table:
+    """Soft labels of any ranker (SOFT_LABELS) as EXAMPLES whose target is their softmax.
+
+    Raises TableError when a pin has no text row, or another text than the one that was graded.
+    """
+    fingerprints = dict(
+        zip(*(pin_text_rows.column(name).to_pylist() for name in ("pin_id", "fingerprint")), strict=True)
+    )
+    rows = weak_labels.select(["query", "query_locale", "pin_id", "source", "fingerprint"]).to_pylist()
+    refuse_unknown_pins({row["pin_id"] for row in rows} - fingerprints.keys(), "weak_labels")
+    changed = sum(row["fingerprint"] != fingerprints[row["pin_id"]] for row in rows)
+    if changed:
+        raise TableError(
+            f"weak_labels: {changed} rows grade another text of their pin than pin_text has today. Run "
+            "python -m pipelines.grade_weakly again."
+        )
+    logits_NL = np.asarray(weak_labels.column("logits").combine_chunks().flatten()).reshape(-1, NUM_LEVELS)
+    targets_NL = probabilities(logits_NL.astype(np.float32))
+    wanted = pin_text_rows.filter(pc.is_in(pin_text_rows.column("pin_id"), pa.array({row["pin_id"] for row in rows})))
+    pins = {row["pin_id"]: packed(row, text) for row in wanted.select(["pin_id", *FIELDS]).to_pylist()}
+    examples = [
+        {**row, "query_id": row["query"], "pin": pins[row["pin_id"]], "split": WEAK, "level": level, "target": target}
+        for row, level, target in zip(rows, most_likely_level(targets_NL).tolist(), list(targets_NL), strict=True)
+    ]
+    return pa.Table.from_pylist(examples, schema=EXAMPLES)
+
+
+def refuse_unknown_pins(unknown: Collection[str], where: str, error: type[TableError] = TableError) -> None:
+    """Raise the error when pins of a table are not in pin_text."""
+    if unknown:
+        raise error(
+            f"{where}: {len(unknown)} pins have no row in pin_text (e.g. {', '.join(sorted(unknown)[:3])}). Run "
+            "python -m pipelines.build_pin_text on the same pins."
+        )
+
+
 def tokenised(examples: pa.Table, split: str, tokenizer: PairTokenizer, targets: Targets) -> Tokenised:
-    """Tokenise one split of EXAMPLES; a grade is the relevance where it is known, else (level - 1) / 4."""
+    """Tokenise one split of EXAMPLES; `targets` says what to learn of a judgment, a weak row has its own target.
+
+    A grade is the relevance where it is known, else (level - 1) / 4.
+    """
     rows = examples.filter(pc.field("split") == split)
     levels_N = rows["level"].to_numpy().astype(np.int64)
     relevance_N = rows["relevance"].to_numpy().astype(np.float64)
@@ -116,6 +156,8 @@ def _targets(
     relevance_N: NDArray[np.float64],
     sources_N: NDArray[np.str_],
 ) -> NDArray[np.float64]:
+    if len(rows) and rows["target"].null_count == 0:
+        return np.asarray(rows["target"].combine_chunks().flatten(), dtype=np.float64).reshape(-1, NUM_LEVELS)
     if kind == "level":
         return distributions.of_levels(levels_N)
     if kind == "relevance":

@@ -33,7 +33,7 @@ from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities, score
 from pinrank.precision import autocast
 from pinrank.schedule import rate_at
 from pinrank.teacher import checkpoint
-from pinrank.teacher.batches import balanced, length_grouped, num_batches
+from pinrank.teacher.batches import balanced, length_grouped
 from pinrank.teacher.calibration import fit_calibration
 from pinrank.teacher.engine import batches_by_length
 from pinrank.teacher.examples import EXAMPLES, Tokenised, tokenised
@@ -42,7 +42,8 @@ from pinrank.teacher.families import Pooling
 from pinrank.teacher.lora import merged, open_trainable, refuse_if_changed
 from pinrank.teacher.losses import loss_of
 from pinrank.teacher.model import Teacher, uses_token_types
-from pinrank.teacher.optimisation import optimizer_of
+from pinrank.teacher.optimisation import optimizer_of, parameter_groups
+from pinrank.teacher.phases import Phase, phases_of
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
@@ -85,29 +86,28 @@ class Worker:
         context = ray.train.get_context()
         self.rank, self.num_ranks = context.get_world_rank(), context.get_world_size()
         self.tokenizer = PairTokenizer.open(resolve(settings.backbone), settings.text)
-        self.learning, self.dev = (
-            tokenised(examples, split, self.tokenizer, settings.targets) for split in ("train", "dev")
+        weak, self.learning, self.dev = (
+            tokenised(examples, split, self.tokenizer, settings.targets) for split in ("weak", "train", "dev")
         )
+        self.phases = phases_of(settings, weak, self.learning, self.num_ranks)
         torch.manual_seed(settings.seed)
         self.teacher = Teacher(open_trainable(settings, self.device), pooling, settings.head)
         self.parallel = prepare_model(self.teacher)
         self.uses_types = uses_token_types(self.teacher.backbone.config)
-        batches = num_batches(len(self.learning.prompts), settings.batch_size, self.num_ranks)
-        self.steps_per_epoch = -(-batches // settings.accumulation)
-        self.steps = settings.epochs * self.steps_per_epoch
         self.weights_L = self._class_weights()
         self.optimizer = optimizer_of(self.teacher, settings)
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(folder, self.teacher, self.optimizer)
 
     def learn(self, epoch: int) -> None:
-        """What is left of one pass over this rank's share of the training pairs."""
+        """What is left of one pass over this rank's share of the phase's pairs."""
         self.parallel.train()
-        done = self.progress.step - epoch * self.steps_per_epoch
+        phase, last = self.phase_of(epoch), self.phases[-1]
+        done = self.progress.step - phase.first_step_of(epoch)
         for micro_batches in islice(self.steps_of(epoch), done, None):
             loss = self.descend(micro_batches)
             if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
-                log.info("teacher step %d of %d, epoch %d, loss %.4f", self.progress.step, self.steps, epoch + 1, loss)
+                steps = last.first_step + last.steps
+                log.info("teacher step %d of %d, epoch %d, loss %.4f", self.progress.step, steps, epoch + 1, loss)
             self.progress.step += 1
             every = self.settings.checkpoint_every_steps
             if self.rank == 0 and every and self.progress.step % every == 0:
@@ -117,16 +117,16 @@ class Worker:
         """One optimiser step on the sum of a few batches; returns the mean loss, or raises Diverged before the step."""
         step = self.progress.step
         torch.manual_seed((self.settings.seed * 1_000_003 + step) * self.num_ranks + self.rank)
-        share = rate_at(step, self.steps, self.settings.warmup_share)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * share
+        phase = next(phase for phase in self.phases if step < phase.first_step + phase.steps)
+        self.set_rates(phase)
         total = 0.0
         for place, rows in enumerate(micro_batches):
             with self._synchronised(place == len(micro_batches) - 1):
                 with autocast(self.settings.precision, self.device):
-                    logits_NL = self.parallel(**self.batch(self.learning, rows))
-                targets_NL = torch.as_tensor(self.learning.targets_NL[rows], device=self.device, dtype=torch.float32)
-                loss = loss_of(self.settings.loss, logits_NL, targets_NL, self.weights_L) / len(micro_batches)
+                    logits_NL = self.parallel(**self.batch(phase.pairs, rows))
+                targets_NL = torch.as_tensor(phase.pairs.targets_NL[rows], device=self.device, dtype=torch.float32)
+                weights_L = self.weights_L if phase.judged else None
+                loss = loss_of(self.settings.loss, logits_NL, targets_NL, weights_L) / len(micro_batches)
                 loss.backward()
             total += loss.item()
         norm = nn.utils.clip_grad_norm_(self.parallel.parameters(), self.settings.largest_gradient)
@@ -158,7 +158,7 @@ class Worker:
     def goes_on(self) -> bool:
         """Whether the next epoch is worth its time; the same answer on all ranks."""
         patience = self.settings.patience
-        stale = self.progress.epochs_done - self.progress.best_epoch
+        stale = self.progress.epochs_done - max(self.progress.best_epoch, self.phases[-1].epochs.start)
         return bool(broadcast_from_rank_zero(patience is None or stale < patience))
 
     def grade(self, split: Tokenised) -> NDArray[np.float32]:
@@ -175,14 +175,23 @@ class Worker:
         tensors = padded([split.prompts[row] for row in rows], self.tokenizer.pad_id, self.uses_types)
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}
 
+    def phase_of(self, epoch: int) -> Phase:
+        """The phase that an epoch of the run belongs to."""
+        return next(phase for phase in self.phases if epoch in phase.epochs)
+
+    def set_rates(self, phase: Phase) -> None:
+        """Give every group of parameters its learning rate of the present step."""
+        share = rate_at(self.progress.step - phase.first_step, phase.steps, self.settings.warmup_share)
+        in_phase = self.settings.model_copy(update={"learning_rate": phase.learning_rate})
+        for group, full in zip(self.optimizer.param_groups, parameter_groups(self.teacher, in_phase), strict=True):
+            group["lr"] = full["lr"] * share
+
     def steps_of(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
         """The epoch's batches, as many together as make one step."""
-        seed = self.settings.seed * 1_000 + epoch
-        balance = self.settings.source_balance
-        rows = balanced(self.learning.sources_N, balance, seed) if balance else None
-        batches = length_grouped(
-            self.learning.lengths(), self.settings.batch_size, seed, self.rank, self.num_ranks, rows
-        )
+        phase, seed = self.phase_of(epoch), self.settings.seed * 1_000 + epoch
+        balance = self.settings.source_balance if phase.judged else 0.0
+        rows = balanced(phase.pairs.sources_N, balance, seed) if balance else None
+        batches = length_grouped(phase.pairs.lengths(), self.settings.batch_size, seed, self.rank, self.num_ranks, rows)
         while together := list(islice(batches, self.settings.accumulation)):
             yield together
 
@@ -207,7 +216,7 @@ def train_worker(config: dict[str, Any]) -> None:
     run = TrainingRun.model_validate(config)
     worker = Worker(run.settings, run.pooling, pq.read_table(run.examples, schema=EXAMPLES), run.folder)
     try:
-        for epoch in range(worker.progress.epochs_done, run.settings.epochs):
+        for epoch in range(worker.progress.epochs_done, worker.phases[-1].epochs.stop):
             if not worker.goes_on():
                 break
             worker.learn(epoch)

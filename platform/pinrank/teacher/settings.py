@@ -55,6 +55,8 @@ class TeacherSettings(BaseModel):
     )
 
     epochs: int = Field(2, ge=1)
+    weak_epochs: int = Field(1, ge=0, description="over weakly graded pairs, where there are any, before the judged")
+    weak_learning_rate: float = Field(2e-4, gt=0, description="learning_rate of those epochs")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev_spearman")
     batch_size: int = Field(32, ge=1, description="pairs a worker sees in one forward pass")
     accumulation: int = Field(1, ge=1, description="forward passes whose gradients make one step")

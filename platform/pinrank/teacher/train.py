@@ -19,6 +19,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 import pinrank
 from pinrank.backbones import refuse_foreign_code
+from pinrank.cluster import KEPT_MEMORY
 from pinrank.durable import exclusive, refuse_other_content, replace_folder
 from pinrank.errors import ModelError
 from pinrank.teacher.checkpoint import CHECKPOINT
@@ -108,6 +109,7 @@ def _fit(run: TrainingRun, folder: str) -> None:
         run_config=RunConfig(
             name="teacher",
             storage_path=str(run.folder / RAY_FOLDER),
+            worker_runtime_env={"env_vars": KEPT_MEMORY},
             failure_config=FailureConfig(max_failures=settings.retries),
         ),
     )

@@ -1,0 +1,76 @@
+"""Give sampled pairs the grades of a cheap ranker, from which the teacher learns first.
+
+    python -m pipelines.grade_weakly --config pipelines/configs/demo/grade_weakly.yaml
+    python -m pipelines.grade_weakly --tables runs/mine/tables --siblings_per_pair 0
+
+in : judgments/ (train only)  pin_text/  pins/ (which of them show the same image)  sampled_pairs/
+out: weak_labels/  the judged and the sampled pairs, and pins in other languages that show their pins' images
+The ranker is boosted trees on BM25, a pretrained encoder's cosine and word overlap, fitted on the train judgments.
+"""
+
+import logging
+from collections import Counter
+
+import numpy as np
+import pyarrow.compute as pc
+from pydantic import Field
+
+from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.precision import Precision
+from pinrank.tables import JUDGMENTS, PIN_TEXT, PINS, SAMPLED_PAIRS, SOFT_LABELS, read, write
+from pinrank.teacher.examples import refuse_unknown_pins
+from pinrank.teacher.weak_labels import SameImage, as_soft_labels, capped, fit, scores, weak_pairs, with_siblings
+from pinrank.text import TextSettings
+
+log = logging.getLogger(__name__)
+
+
+class GradeWeakly(JobSettings):
+    """Settings of grade_weakly."""
+
+    tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; weak_labels goes here")
+    backbone: str = Field("all-MiniLM-L6-v2", description="a pretrained sentence encoder, whose cosine is one score")
+    text: TextSettings = Field(TextSettings(), description="what of a pin the ranker reads")
+    precision: Precision = "auto"
+    siblings_per_pair: int = Field(2, ge=0, description="pins in other locales that take a pair's grade, at most")
+    max_pairs_per_source: int | None = Field(None, ge=1, description="cap on graded pairs of pins of one source")
+    seed: int = Field(0, ge=0, description="another seed chooses other siblings, where a pair has more")
+
+
+def main(settings: GradeWeakly) -> Summary:
+    """Read, fit to the judged, grade all, write."""
+    judgments = read(f"{settings.tables}/judgments", JUDGMENTS).filter(pc.field("split") == "train")
+    sampled = read(f"{settings.tables}/sampled_pairs", SAMPLED_PAIRS)
+    catalogue = read(f"{settings.tables}/pin_text", PIN_TEXT).to_pylist()
+    same = SameImage.of(read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist())
+    texts = {pin["pin_id"]: pin for pin in catalogue}
+    judged, asked = weak_pairs(judgments), weak_pairs(sampled)
+    texts = {pin["pin_id"]: pin for pin in catalogue}
+    refuse_unknown_pins({pair.pin_id for pair in (*judged, *asked)} - texts.keys(), settings.tables)
+    pairs = with_siblings([*judged, *asked], same, settings.siblings_per_pair, settings.seed)
+    sources = [texts[pair.pin_id]["source"] or "" for pair in pairs]
+    pairs = capped(pairs, sources, settings.max_pairs_per_source, settings.seed)
+    log.info("%d judged and %d sampled pairs; grading %d", len(judged), len(asked), len(pairs))
+
+    read_pins = [texts[pair.pin_id] for pair in judged] + [texts[same.read_for(pair)] for pair in pairs]
+    read_pairs = list(zip((pair.query for pair in (*judged, *pairs)), read_pins, strict=True))
+    sources_N = np.asarray([pin["source"] or "" for pin in read_pins], dtype=np.str_)
+    scores_NF = scores(read_pairs, catalogue, settings.backbone, settings.text, settings.precision)
+    to_fit, to_grade = slice(len(judged)), slice(len(judged), None)
+    ranker = fit(scores_NF[to_fit], judgments["level"].to_numpy().astype(np.int64), sources_N[to_fit], settings.seed)
+    graded_NL = ranker.probabilities(scores_NF[to_grade], sources_N[to_grade])
+
+    labels = as_soft_labels(pairs, graded_NL, texts)
+    write(labels, f"{settings.tables}/weak_labels", SOFT_LABELS)
+    kept = labels.column("source").to_pylist()
+    read_as_sibling = sum(same.read_for(pair) != pair.pin_id for pair in pairs)
+    details = {
+        "ranker": labels["teacher"][0].as_py(),
+        "read_as_sibling": read_as_sibling,
+        "pairs": dict(sorted(Counter(kept).items())),
+    }
+    return Summary(rows_in=len(judged) + len(asked), rows_out=len(pairs), details=details)
+
+
+if __name__ == "__main__":
+    run(main, GradeWeakly)

@@ -1,0 +1,190 @@
+"""Grades of a cheap ranker, from which a teacher learns to compare two texts before it learns from humans.
+
+Judgments are few, and a backbone that was pretrained on single sentences needs many pairs to find out what a query has
+to do with a pin. Boosted trees on the baselines' scores, fitted on the train judgments, grade any number of pairs. That
+a cheap ranker's grades are a good place to start from is known of ranking (Dehghani et al. 2017, "Neural ranking models
+with weak supervision") and, between bi- and cross-encoders, from Trans-Encoder (Liu et al. 2022).
+
+Pins that show one image are one thing: a grade given for the pin in the query's language also holds for those in other
+languages, which a ranker that counts words cannot read.
+
+Letters: N pairs, F = 6 scores, L = 5 levels.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pinrank.evaluation.baselines import ALL_SOURCES, MIN_PAIRS, Pair, bm25, fit_collections, frozen_cosine
+from pinrank.levels import NUM_LEVELS
+from pinrank.precision import Precision
+from pinrank.sampling import hashes, rank_within
+from pinrank.tables import SOFT_LABELS
+from pinrank.text import TextSettings, pair_key, pin_text
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+Floats = NDArray[np.float64]
+PinRow = Mapping[str, Any]
+"""A row of the pin_text table."""
+
+SMALLEST = 1e-3
+"""No level is impossible for a ranker this weak; keeps the logits finite."""
+
+LEAST_IN_LEAF = 40
+"""Train pairs in a leaf: the scores are few and noisy."""
+
+
+@dataclass(frozen=True)
+class WeakPair:
+    """A query and a pin to be graded."""
+
+    query: str
+    query_locale: str
+    pin_id: str
+
+
+@dataclass(frozen=True)
+class SameImage:
+    """Which pins show the same image, and in which locale each of them is."""
+
+    image_of: Mapping[str, str]
+    locale_of: Mapping[str, str]
+    showing: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, pins: Sequence[Mapping[str, Any]]) -> "SameImage":
+        """pins: pin_id, locale, image_url; one without an image has no siblings."""
+        image_of = {pin["pin_id"]: pin["image_url"] for pin in pins if pin["image_url"]}
+        showing = defaultdict(list)
+        for pin_id in sorted(image_of):
+            showing[image_of[pin_id]].append(pin_id)
+        return cls(image_of, {pin["pin_id"]: pin["locale"] for pin in pins}, showing)
+
+    def siblings(self, pin_id: str) -> list[str]:
+        """The other pins that show a pin's image, by id."""
+        return [other for other in self.showing.get(self.image_of.get(pin_id, ""), ()) if other != pin_id]
+
+    def read_for(self, pair: WeakPair) -> str:
+        """The pin to be read for a pair: its own, or its first sibling in the query's locale where it is not in it."""
+        if self.locale_of.get(pair.pin_id) == pair.query_locale:
+            return pair.pin_id
+        in_locale = (other for other in self.siblings(pair.pin_id) if self.locale_of[other] == pair.query_locale)
+        return next(in_locale, pair.pin_id)
+
+
+@dataclass(frozen=True)
+class WeakRanker:
+    """Trees on `scores`, one forest a source with enough judgments and one for all."""
+
+    by_source: Mapping[str, "HistGradientBoostingClassifier"]
+
+    def probabilities(self, scores_NF: Floats, sources_N: NDArray[np.str_]) -> Floats:
+        """P(level 1..5) of each pair, float64[N, 5]; at least SMALLEST before rows are scaled to 1."""
+        graded_NL = np.full((len(scores_NF), NUM_LEVELS), SMALLEST)
+        for source in np.unique(sources_N):
+            rows = np.flatnonzero(sources_N == source)
+            trees = self.by_source.get(str(source), self.by_source[ALL_SOURCES])
+            graded_NL[np.ix_(rows, trees.classes_ - 1)] += trees.predict_proba(scores_NF[rows])
+        return np.asarray(graded_NL / graded_NL.sum(axis=1, keepdims=True))
+
+
+def weak_pairs(rows: pa.Table) -> list[WeakPair]:
+    """A pair of each row, in its order; rows: query, query_locale, pin_id."""
+    columns = (rows.column(name).to_pylist() for name in ("query", "query_locale", "pin_id"))
+    return [WeakPair(query, locale or "", pin_id) for query, locale, pin_id in zip(*columns, strict=True)]
+
+
+def capped(pairs: Sequence[WeakPair], sources: Sequence[str], most: int | None, seed: int) -> list[WeakPair]:
+    """At most `most` pairs of each source, those with the smallest hashes, in the order given; None: all."""
+    if most is None:
+        return list(pairs)
+    _, codes = np.unique(np.asarray(sources), return_inverse=True)
+    order = hashes([pair_key(pair.query, pair.pin_id) for pair in pairs], seed)
+    return [pairs[row] for row in np.flatnonzero(rank_within(codes, order) < most)]
+
+
+def with_siblings(pairs: Sequence[WeakPair], same: SameImage, most: int, seed: int) -> list[WeakPair]:
+    """The pairs, and for each whose pin is in the query's locale up to `most` with siblings in other locales.
+
+    Which, where there are more, depends on pair and seed alone. No pair comes twice.
+    """
+    found = dict.fromkeys(pairs)
+    for pair in pairs:
+        if same.locale_of.get(pair.pin_id) != pair.query_locale:
+            continue
+        others = [other for other in same.siblings(pair.pin_id) if same.locale_of[other] != pair.query_locale]
+        order = np.argsort(hashes([pair_key(pair.query, other) for other in others], seed))
+        found.update(dict.fromkeys(WeakPair(pair.query, pair.query_locale, others[place]) for place in order[:most]))
+    return list(found)
+
+
+def scores(
+    pairs: Sequence[Pair], catalogue: Sequence[PinRow], backbone: str, text: TextSettings, precision: Precision
+) -> Floats:
+    """What the trees see of each pair, float64[N, 6].
+
+    Cosine under the untouched backbone, BM25 in the pin's source, the share of the query's words that the pin has and
+    of the pin's words that the query has, and the number of words of each.
+    """
+    words = [(query.lower().split(), pin_text(pin, text).lower().split()) for query, pin in pairs]
+    shared = [len(set(asked) & set(said)) for asked, said in words]
+    return np.column_stack(
+        [
+            frozen_cosine(pairs, backbone, text, precision),
+            bm25(pairs, fit_collections(catalogue, {pin["source"] or "" for _, pin in pairs})),
+            [both / max(1, len(set(asked))) for both, (asked, _) in zip(shared, words, strict=True)],
+            [both / max(1, len(set(said))) for both, (_, said) in zip(shared, words, strict=True)],
+            [len(asked) for asked, _ in words],
+            [len(said) for _, said in words],
+        ]
+    )
+
+
+def fit(scores_NF: Floats, levels_N: NDArray[np.int64], sources_N: NDArray[np.str_], seed: int = 0) -> WeakRanker:
+    """Fit the trees to train judgments: one forest a source that has MIN_PAIRS of them, and one for all."""
+    rows_of = {ALL_SOURCES: np.arange(len(levels_N))}
+    for source, count in zip(*np.unique(sources_N, return_counts=True), strict=True):
+        if count >= MIN_PAIRS:
+            rows_of[str(source)] = np.flatnonzero(sources_N == source)
+    return WeakRanker({source: _forest(scores_NF[rows], levels_N[rows], seed) for source, rows in rows_of.items()})
+
+
+def as_soft_labels(pairs: Sequence[WeakPair], graded_NL: Floats, pins: Mapping[str, PinRow]) -> pa.Table:
+    """Weak grades as SOFT_LABELS, in the order given; pins: rows of pin_text by pin_id."""
+    logits_NL = np.log(graded_NL).astype(np.float32)
+    digest = hashlib.blake2b(logits_NL.tobytes(), digest_size=4)
+    columns = {
+        "pair_key": [pair_key(pair.query, pair.pin_id) for pair in pairs],
+        "query": [pair.query for pair in pairs],
+        "query_locale": [pair.query_locale for pair in pairs],
+        "pin_id": [pair.pin_id for pair in pairs],
+        "source": [pins[pair.pin_id]["source"] for pair in pairs],
+        "weight": np.ones(len(pairs), dtype=np.float32),
+        "logits": list(logits_NL),
+        "num_tokens": np.zeros(len(pairs), dtype=np.int32),
+        "teacher": [f"weak-ranker@{digest.hexdigest()}"] * len(pairs),
+        "fingerprint": [pins[pair.pin_id]["fingerprint"] for pair in pairs],
+    }
+    return pa.table(columns, schema=SOFT_LABELS.schema)
+
+
+def _forest(scores_NF: Floats, levels_N: NDArray[np.int64], seed: int) -> "HistGradientBoostingClassifier":
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    trees = HistGradientBoostingClassifier(
+        max_iter=120,
+        learning_rate=0.05,
+        max_leaf_nodes=12,
+        min_samples_leaf=LEAST_IN_LEAF,
+        l2_regularization=1.0,
+        random_state=seed,
+    )
+    return trees.fit(scores_NF, levels_N)
