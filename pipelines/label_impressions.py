@@ -20,13 +20,14 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import Field
 
-from pinrank import tables
+from pinrank import shard_folder, tables
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import refuse_too_many
-from pinrank.labeling import commit, shards
+from pinrank.labeling import shards
 from pinrank.labeling.job import Job, WorkerSettings, grade
+from pinrank.labeling.manifest import survey
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.teacher.export import read_card
 from pinrank.teacher.score import EngineSettings
@@ -58,19 +59,19 @@ def main(settings: LabelImpressions) -> Summary:
         dtype=settings.engine.dtype,
         rows_per_shard=settings.rows_per_shard,
     )
-    with commit.exclusive(settings.output):
+    with shard_folder.exclusive(settings.output):
         sampled = tables.read_columns(f"{settings.tables}/sampled_pairs", tables.SAMPLED_PAIRS)
         pairs = read_pairs(settings, sampled, card.text)
         work = shards.cut(pairs, grading)
-        done = commit.committed(settings.output, work, grading)
+        done = shard_folder.committed(settings.output, work, grading)
         log.info("%d pairs in %d shards, %d of them done", pairs.num_rows, len(work), len(done))
         if len(done) < len(work):
             connect(settings.cluster)
             job = Job(settings.output, str(settings.teacher.absolute()), settings.engine, grading)
             grade(job, pairs, work, done, settings.workers)
-        manifest = commit.survey(settings.output, work, grading)
+        manifest = survey(settings.output, work, grading)
         refuse_bad_grades(pairs.num_rows - manifest.rows, pairs.num_rows, settings)
-        commit.publish(settings.output, manifest)
+        shard_folder.publish(settings.output, manifest)
     details = {"teacher": card.version, "shards": len(work), "resumed_shards": len(done), "settings": grading.hash}
     return Summary(sampled.num_rows, manifest.rows, sampled.num_rows - manifest.rows, details)
 
@@ -80,7 +81,7 @@ def read_pairs(settings: LabelImpressions, sampled: pa.Table, text: TextSettings
     where = f"{settings.tables}/sampled_pairs"
     pins = shards.rendered(tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT), sampled.column("pin_id"), text)
     found = [*tables.faults(sampled, tables.SAMPLED_PAIRS), *shards.ungradable(sampled, pins)]
-    folder = str(settings.output / commit.QUARANTINE)
+    folder = str(settings.output / shard_folder.QUARANTINE)
     kept = tables.quarantine(sampled, found, folder, "sampled_pairs", where)
     refuse_too_many(found, sampled.num_rows, settings.max_quarantined_share, where)
     if not kept.num_rows:
@@ -93,8 +94,8 @@ def refuse_bad_grades(quarantined: int, total: int, settings: LabelImpressions) 
     if quarantined > settings.max_quarantined_share * total:
         raise ModelError(
             f"{settings.teacher}: gives no finite grade to {quarantined} of {total} pairs, more than the allowed share "
-            f"{settings.max_quarantined_share:g}; they are in {settings.output / commit.QUARANTINE}. Grade in float32 "
-            "into another folder, or train the teacher again."
+            f"{settings.max_quarantined_share:g}; they are in {settings.output / shard_folder.QUARANTINE}. Grade in "
+            "float32 into another folder, or train the teacher again."
         )
 
 

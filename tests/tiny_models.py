@@ -67,6 +67,49 @@ def tiny_decoder(folder: Path, context: int = 8192, chat_template: str | None = 
     return folder
 
 
+def tiny_blip(folder: Path) -> Path:
+    """A BLIP that `tiny_captioner` makes."""
+    return tiny_captioner("blip", folder)
+
+
+def tiny_captioner(kind: str, folder: Path) -> Path:
+    """A captioning model (blip, git, vit-gpt2) of one layer a side for pictures of 32 pixels, as a Hugging Face folder.
+
+    Its weights are so large that captions differ.
+    """
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(resolve("all-MiniLM-L6-v2"))
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    vision = {"image_size": 32, "patch_size": 8, **sizes}
+    model = _captioner(kind, tokenizer, sizes, vision)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.4)
+    model.save_pretrained(folder)
+    transformers.BlipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _captioner(kind: str, tokenizer: Any, sizes: dict[str, int], vision: dict[str, int]) -> Any:
+    size, first, last = len(tokenizer), tokenizer.cls_token_id, tokenizer.sep_token_id
+    if kind == "blip":
+        text = {"vocab_size": size, "encoder_hidden_size": 32, "max_position_embeddings": 32, **sizes}
+        text |= {"bos_token_id": first, "sep_token_id": last}
+        config = transformers.BlipConfig(text_config=text, vision_config=vision, image_text_hidden_size=32)
+        return transformers.BlipForConditionalGeneration(config)
+    ends = {"bos_token_id": first, "eos_token_id": last}
+    if kind == "git":
+        text = {"vocab_size": size, "max_position_embeddings": 64, "pad_token_id": 0, **ends, **sizes}
+        return transformers.GitForCausalLM(transformers.GitConfig(vision_config=vision, **text))
+    decoder = {"vocab_size": size, "n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64, **ends}
+    both = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        transformers.ViTConfig(**vision), transformers.GPT2Config(add_cross_attention=True, is_decoder=True, **decoder)
+    )
+    model = transformers.VisionEncoderDecoderModel(both)
+    model.generation_config.update(decoder_start_token_id=first, pad_token_id=0)
+    return model
+
+
 def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
     """A teacher on `backbone` whose head is large enough to give each pair its own grade."""
     head = HeadSettings(hidden=(16, 8))

@@ -86,6 +86,27 @@ JUDGMENTS = Table(
     key=("judgment_id",),
 )
 
+CONSENSUS = Table(
+    "consensus",
+    pa.schema(
+        [
+            ("query_id", pa.string()),
+            ("query", pa.string()),
+            ("query_locale", pa.string()),
+            ("pin_id", pa.string()),
+            ("source", pa.string()),
+            ("split", pa.string()),
+            ("level", pa.int8()),
+            ("probabilities", pa.list_(pa.float32(), NUM_LEVELS)),
+            ("levels", pa.list_(pa.int8())),  # one an annotator
+            ("annotator_ids", _STRINGS),  # in the order of the levels
+            ("gap", pa.int8()),  # between the highest level given and the lowest
+        ]
+    ),
+    required=("query_id", "query", "pin_id", "source", "split", "level", "probabilities", "levels", "gap"),
+    key=("source", "query_id", "pin_id"),
+)
+
 ENGAGEMENT = Table(
     "engagement",
     pa.schema(
@@ -188,7 +209,17 @@ PIN_EMBEDDINGS = Table(
     key=("pin_id",),
 )
 
-TABLES = (PINS, JUDGMENTS, ENGAGEMENT, IMPRESSIONS, PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS)
+CAPTIONS = Table(
+    "captions",
+    pa.schema([(name, pa.string()) for name in ("pin_id", "caption", "model", "image_hash")]),
+    required=("pin_id", "caption", "model", "image_hash"),
+    key=("pin_id",),
+)
+
+TABLES = (
+    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
+    *(SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, CAPTIONS),
+)
 
 
 def read(path: str, table: Table, columns: Sequence[str] | None = None) -> pa.Table:

@@ -14,8 +14,8 @@ import pytest
 
 from pinrank import tables
 from pinrank.errors import CommitError, ModelError, TableError
-from pinrank.labeling.commit import read_manifest
 from pinrank.labeling.job import WorkerSettings, not_finite
+from pinrank.labeling.manifest import read_manifest
 from pinrank.parquet import open_dataset
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main

@@ -31,8 +31,8 @@ from pinrank.datasets.world_words import FACETS, LOCALES, PHRASES, TOPICS
 from pinrank.levels import LEVELS
 from pinrank.parquet import exists, filesystem_of, remove_folder
 from pinrank.sampling import hashes, rank_within
+from pinrank.splits import splits_by_text
 from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS
-from pinrank.text import normalise_query
 
 COUNTRIES = ("US", "BR", "DE", "JP")
 CLICK_RATES = (0.01, 0.03, 0.08, 0.25, 0.5)
@@ -167,7 +167,7 @@ def _judgments(
     of_query, of_pin = np.unique(np.stack([of_query, of_pin]), axis=1)
     truth = true_levels(queries, of_query, pins, of_pin)
     slips = rng.choice([-1, 0, 1], size=len(truth), p=[NOISE / 2, 1 - NOISE, NOISE / 2])
-    split = _splits(texts)
+    split = splits_by_text(texts)
     columns = {
         "judgment_id": [f"judgment:{query}:{pin}" for query, pin in zip(of_query, of_pin, strict=True)],
         "query_id": [f"query:{query}" for query in of_query],
@@ -182,12 +182,6 @@ def _judgments(
         "split": [split[query] for query in of_query],
     }
     return pa.table(columns, schema=JUDGMENTS.schema)
-
-
-def _splits(texts: list[str]) -> list[str]:
-    """train 70, dev 10, test 20 of 100, by the query's text alone, whatever its spelling."""
-    shares = hashes(map(normalise_query, texts), seed=0) % np.uint64(100)
-    return [str(split) for split in np.select([shares < 70, shares < 80], ["train", "dev"], "test")]
 
 
 def _views(rng: np.random.Generator, queries: Things, pins: Things, settings: WorldSettings) -> _Views:

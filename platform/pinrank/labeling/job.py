@@ -1,39 +1,31 @@
 """Grading shards as a stream: a CPU stage tokenises, engine actors grade and commit.
 
-A Ray Data row is a whole shard, never a pair: what Ray moves, retries and reports is the unit that is committed.
-The pairs themselves travel as Arrow inside the row, so that a pair costs microseconds and no Python object.
+The stream's rows are shards (pinrank.shard_stream). The pairs themselves travel as Arrow inside the row, so that a pair
+costs microseconds and no Python object.
 """
 
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ray.data import ActorPoolStrategy, Dataset
-from ray.data.exceptions import ExecutionTimeoutError
-from ray.exceptions import RayError
 
-from pinrank.errors import CommitError, ModelError, PinrankError
+from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
-from pinrank.labeling.commit import QUARANTINE, WORK, commit_shard, shard_path
-from pinrank.labeling.shards import PAIRS, Grading, Shard
+from pinrank.labeling.shards import PAIRS, Grading
 from pinrank.levels import NUM_LEVELS
+from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
+from pinrank.shard_stream import Todo, Work, finish, read_work
 from pinrank.tables import SOFT_LABELS, quarantine
 from pinrank.teacher.score import Engine, EngineSettings, open_engine, open_tokenizer
 from pinrank.teacher.tokens import PairTokenizer, Prompt
 
-log = logging.getLogger(__name__)
-
-PROGRESS_EVERY_S = 5.0
 TOKENISED = pa.struct([*PAIRS, pa.field("token_ids", pa.list_(pa.int32())), pa.field("second_start", pa.int32())])
 """A pair between the two stages."""
 
@@ -73,22 +65,13 @@ def grade(job: Job, pairs: pa.Table, shards: Sequence[Shard], done: set[str], wo
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for workers.stall_timeout_s.
     """
-    todo = [{"shard": shard.name, "group": group} for group, shard in enumerate(shards) if shard.name not in done]
-    if not todo:
-        return
-    work = job.output / WORK
-    pq.write_table(pairs, work, row_group_size=job.grading.rows_per_shard, compression="zstd")
-    try:
-        _report(_stream(job, todo, workers), rows_done=_rows(shards, done), rows_total=pairs.num_rows)
-    except (RayError, ExecutionTimeoutError) as error:
-        raise _as_ours(error) from error
-    finally:
-        work.unlink()
+    work = Work(pairs, shards, job.grading.rows_per_shard)
+    finish(work, done, job.output, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
 
 
 def tokenise(batch: pa.Table, job: Job) -> pa.Table:
     """The CPU stage: a row that names a shard becomes the row that holds its tokenised pairs."""
-    pairs = pq.ParquetFile(job.output / WORK).read_row_group(batch.column("group")[0].as_py())
+    pairs = read_work(job.output, batch)
     tokenizer = _tokenizer(job.teacher, job.grading.teacher)
     texts = zip(pairs.column("query").to_pylist(), pairs.column("pin_text").to_pylist(), strict=True)
     prompts = tokenizer.prompts(list(texts))
@@ -161,10 +144,10 @@ def _open(job: Job) -> Engine:
     return engine
 
 
-def _stream(job: Job, todo: Sequence[dict[str, Any]], workers: WorkerSettings) -> Dataset:
+def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> Dataset:
     least, most = workers.concurrency
-    stream = (
-        ray.data.from_items(list(todo), override_num_blocks=len(todo))
+    return (
+        ray.data.from_items(todo, override_num_blocks=len(todo))
         .map_batches(
             tokenise, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=workers.tokenise_cpus
         )
@@ -179,37 +162,6 @@ def _stream(job: Job, todo: Sequence[dict[str, Any]], workers: WorkerSettings) -
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(workers.engine_threads)}},
         )
     )
-    stream.context.enable_progress_bars = False
-    stream.context.print_on_execution_start = False
-    stream.context.raise_original_map_exception = True
-    stream.context.execution_no_progress_timeout_s = workers.stall_timeout_s
-    return stream
-
-
-def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:
-    since, rows, tokens = time.monotonic(), 0, 0
-    for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        rows += sum(batch.column("rows").to_pylist())
-        tokens += sum(batch.column("tokens").to_pylist())
-        passed_s = time.monotonic() - since
-        if passed_s >= PROGRESS_EVERY_S or rows_done + rows == rows_total:
-            rows_done += rows
-            speed = f"{rows / passed_s:,.0f} rows/s, {tokens / passed_s:,.0f} tokens/s"
-            log.info("graded %d of %d pairs (%.1f%%), %s", rows_done, rows_total, 100 * rows_done / rows_total, speed)
-            since, rows, tokens = time.monotonic(), 0, 0
-
-
-def _rows(shards: Sequence[Shard], names: set[str]) -> int:
-    return sum(shard.stop - shard.start for shard in shards if shard.name in names)
-
-
-def _as_ours(error: Exception) -> PinrankError:
-    """The error for people that a stage raised, or the failure in one line."""
-    cause = getattr(error, "cause", error)
-    if isinstance(cause, PinrankError):
-        return cause
-    said = " ".join(str(cause).split())[:300]
-    return CommitError(f"labelling stopped: {type(cause).__name__}: {said}. The same command goes on from here.")
 
 
 @lru_cache(maxsize=1)

@@ -1,17 +1,17 @@
 """Which pairs are graded together: the pairs in a fixed order, cut into shards named by what they hold.
 
-A shard is read, tokenised, graded and committed as one unit. Its name depends on its rows and on the settings that
-decide their grades, on nothing else, so that the same command names the same shards on any machine, at any time.
+A shard is read, tokenised, graded and committed as one unit (pinrank.shard_folder).
 """
 
-import hashlib
-from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
+from pinrank import shard_folder
 from pinrank.faults import Fault, fault
+from pinrank.shard_folder import Shard, hash_of
 from pinrank.tables import SAMPLED_PAIRS
 from pinrank.text import FIELDS, TextSettings, packed
 
@@ -27,14 +27,13 @@ PAIRS = pa.schema(
 )
 """A pair with all that its grade needs: the sampled columns, the pin as PairTokenizer reads it, its fingerprint."""
 
-_UNIT, _RECORD = "\x1f", "\x1e"
-_MISSING = "\x00"
-
 
 class Grading(BaseModel):
     """All that decides a grade; shards of two gradings never share a folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    KEY: ClassVar[bytes] = b"pinrank.grading"
 
     teacher: str = Field(description="version on the teacher's card")
     text: TextSettings
@@ -45,16 +44,7 @@ class Grading(BaseModel):
     @property
     def hash(self) -> str:
         """16 hex digits of these settings."""
-        return _hash(self.model_dump_json().encode())
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Rows start..stop of the ordered pairs, under the hash of their content."""
-
-    name: str
-    start: int
-    stop: int
+        return hash_of(self.model_dump_json().encode())
 
 
 def rendered(pin_texts: pa.Table, pin_ids: pa.ChunkedArray, text: TextSettings) -> pa.Table:
@@ -93,16 +83,4 @@ def ordered(pairs: pa.Table, pins: pa.Table) -> pa.Table:
 
 def cut(pairs: pa.Table, grading: Grading) -> list[Shard]:
     """Cut ordered pairs (PAIRS) into shards of grading.rows_per_shard rows; the last one may be shorter."""
-    starts = range(0, pairs.num_rows, grading.rows_per_shard)
-    bounds = [(start, min(start + grading.rows_per_shard, pairs.num_rows)) for start in starts]
-    return [Shard(_content_hash(pairs.slice(start, stop - start), grading.hash), start, stop) for start, stop in bounds]
-
-
-def _content_hash(pairs: pa.Table, settings: str) -> str:
-    columns = [pc.fill_null(pairs.column(name).cast(pa.string()), _MISSING) for name in PAIRS.names]
-    rows = pc.binary_join_element_wise(*columns, _UNIT).to_pylist()
-    return _hash(_RECORD.join([settings, *rows]).encode())
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
+    return shard_folder.cut(pairs.select(PAIRS.names), grading.rows_per_shard, grading)

@@ -35,22 +35,33 @@ def soft_examples(
     A label is set aside when its pin has no text, when the text has changed since the teacher read it, or when a logit
     is not finite. Raises TableError when none is left.
     """
+    found = unusable_labels(soft_labels, pin_text)
+    kept, record = split(soft_labels, found, where)
+    if not kept.num_rows:
+        raise TableError(f"{where}: no usable soft label. {' '.join(map(str, found)) or 'Run label_impressions.'}")
+    targets_NL = probabilities(logits_of(kept), temperature)
+    place, _ = _places(kept["pin_id"], pin_text)
+    return _examples(kept, pin_text, place, targets_NL, temperature, weight=1.0), record, found
+
+
+def unusable_labels(soft_labels: pa.Table, pin_text: pa.Table) -> list[Fault]:
+    """The grades (SOFT_LABELS) that say nothing of a pair as it is now: no text, another text, logits that are none."""
     place, known = _places(soft_labels["pin_id"], pin_text)
     fingerprints = np.asarray(pin_text["fingerprint"].to_pylist(), dtype=object)
-    changed = known & (fingerprints[place] != np.asarray(soft_labels["fingerprint"].to_pylist(), dtype=object))
-    broken = ~np.isfinite(_logits(soft_labels)).all(axis=1)
-    found = [
+    read = np.asarray(soft_labels["fingerprint"].to_pylist(), dtype=object)
+    changed = known & (fingerprints[place] != read) if len(fingerprints) else np.zeros(len(read), dtype=bool)
+    broken = ~np.isfinite(logits_of(soft_labels)).all(axis=1)
+    return [
         *fault("pin_id", "names a pin without a row in pin_text", "Run build_pin_text on the same pins.", ~known),
         *fault("fingerprint", "differs from the pin's text of today", "Run label_impressions again.", changed),
         *fault("logits", "has a value that is not finite", "Run label_impressions again.", broken),
     ]
-    kept, record = split(soft_labels, found, where)
-    if not kept.num_rows:
-        raise TableError(f"{where}: no usable soft label. {' '.join(map(str, found)) or 'Run label_impressions.'}")
-    left = np.ones(soft_labels.num_rows, dtype=bool)
-    left[[row for each in found for row in each.rows]] = False
-    targets_NL = probabilities(_logits(kept), temperature)
-    return _examples(kept, pin_text, place[left], targets_NL, temperature, weight=1.0), record, found
+
+
+def logits_of(soft_labels: pa.Table) -> NDArray[np.float32]:
+    """The logits of SOFT_LABELS, float32[N, 5]."""
+    flat = soft_labels["logits"].combine_chunks().flatten()
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, NUM_LEVELS)
 
 
 def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa.Table:
@@ -88,11 +99,6 @@ def _places(pin_ids: pa.ChunkedArray, pin_text: pa.Table) -> tuple[NDArray[np.in
     found = pc.index_in(pin_ids, value_set=pin_text["pin_id"].combine_chunks())
     known = np.asarray(pc.is_valid(found).to_numpy(), dtype=bool)
     return pc.fill_null(found, 0).to_numpy().astype(np.int64), known
-
-
-def _logits(soft_labels: pa.Table) -> NDArray[np.float32]:
-    flat = soft_labels["logits"].combine_chunks().flatten()
-    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, NUM_LEVELS)
 
 
 def _examples(

@@ -11,18 +11,10 @@ import pytest
 
 from pinrank import tables
 from pinrank.errors import CommitError
-from pinrank.labeling.commit import (
-    Manifest,
-    commit_shard,
-    committed,
-    exclusive,
-    publish,
-    read_manifest,
-    shard_path,
-    survey,
-)
-from pinrank.labeling.shards import Grading, Shard, cut, ordered, rendered
+from pinrank.labeling.manifest import Manifest, read_manifest, survey
+from pinrank.labeling.shards import Grading, cut, ordered, rendered
 from pinrank.parquet import write_folder
+from pinrank.shard_folder import Shard, commit_shard, committed, exclusive, publish, shard_path
 from pinrank.tables import SOFT_LABELS
 from pinrank.text import TextSettings
 from tests.labeling.rows import pin_texts, sampled
@@ -105,14 +97,14 @@ def test_shards_of_other_settings_are_refused_with_both_hashes(tmp_path: Path, p
 
 def test_shards_of_other_pairs_are_refused(tmp_path: Path, pairs: pa.Table) -> None:
     label_all(tmp_path, pairs)
-    with pytest.raises(CommitError, match="pairs or their pin text have changed"):
+    with pytest.raises(CommitError, match="the rows that go in have changed"):
         committed(tmp_path, cut(pairs.slice(0, 1), GRADING), GRADING)
 
 
 def test_a_stranger_among_the_shards_is_refused(tmp_path: Path, pairs: pa.Table) -> None:
     write_folder(pa.table({"x": [1]}), str(tmp_path))
     (tmp_path / "part-00000.parquet").rename(shard_path(tmp_path, "0" * 16))
-    with pytest.raises(CommitError, match="does not say how it was graded"):
+    with pytest.raises(CommitError, match="does not say how it was made"):
         committed(tmp_path, cut(pairs, GRADING), GRADING)
 
 
@@ -157,7 +149,7 @@ def test_two_jobs_on_one_output_one_wins_and_the_other_leaves(tmp_path: Path) ->
 
 def test_a_killed_jobs_lock_and_leftovers_do_not_stay(tmp_path: Path) -> None:
     hold = (
-        "import sys, time; from pathlib import Path; from pinrank.labeling.commit import exclusive\n"
+        "import sys, time; from pathlib import Path; from pinrank.shard_folder import exclusive\n"
         "with exclusive(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as job:

@@ -1,13 +1,15 @@
 """An output folder that fills shard by shard, and may be killed at any moment.
 
     .lock                         held by the one job that may write; the kernel frees it when its process ends
-    .work.parquet                 the ordered pairs of the running job, one row group a shard
+    .work.parquet                 the ordered rows of the running job, one row group a shard
     .shard-HASH.parquet.*.tmp     a shard being written
     shard-HASH.parquet            a committed shard: complete, synced, never changed again
-    quarantine/                   rows that could not be graded, with their reasons
+    quarantine/                   rows that could not be used, with their reasons
     manifest.json                 written last: all shards with their rows and checksums
 
-A shard appears by one rename, so it is either whole or absent. Readers of the table see the shards alone.
+A shard appears by one rename, so it is either whole or absent. Its name depends on its rows and on the terms that
+decide what becomes of them, on nothing else, so that the same command names the same shards on any machine. Readers of
+the table see the shards alone.
 """
 
 import hashlib
@@ -16,23 +18,55 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pinrank import durable
 from pinrank.errors import CommitError
-from pinrank.labeling.shards import Grading, Shard
-from pinrank.tables import SOFT_LABELS
 
 LOCK = ".lock"
 MANIFEST = "manifest.json"
 WORK = ".work.parquet"
 QUARANTINE = "quarantine"
-_METADATA_KEY = b"pinrank.grading"
-_SAY = "Use another --output, or remove the folder to grade everything again."
+_SAY = "Use another --output, or remove the folder to do everything again."
+
+M = TypeVar("M", bound=BaseModel)
+
+_UNIT, _RECORD = "\x1f", "\x1e"
+_MISSING = "\x00"
+
+
+class Terms(Protocol):
+    """All that decides what a row becomes, as a pydantic model; shards under two terms never share a folder."""
+
+    KEY: ClassVar[bytes]
+    """Under which a shard's metadata holds its terms."""
+
+    @property
+    def hash(self) -> str:
+        """Hex digits of the terms."""
+
+    def model_dump(self) -> dict[str, Any]: ...
+
+    def model_dump_json(self) -> str: ...
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows start..stop of the ordered work, under the hash of their content."""
+
+    name: str
+    start: int
+    stop: int
 
 
 class CommittedShard(BaseModel):
@@ -45,16 +79,16 @@ class CommittedShard(BaseModel):
     sha256: str
 
 
-class Manifest(BaseModel):
-    """What a finished folder holds. No times and no places: the same work gives the same manifest."""
+def hash_of(content: bytes) -> str:
+    """16 hex digits (BLAKE2b-64)."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rows: int
-    teacher: str
-    settings_hash: str
-    grading: Grading
-    shards: tuple[CommittedShard, ...]
+def cut(work: pa.Table, rows_per_shard: int, terms: Terms) -> list[Shard]:
+    """Cut ordered work into shards of so many rows; the last one may be shorter. Every column can be cast to text."""
+    starts = range(0, work.num_rows, rows_per_shard)
+    bounds = [(start, min(start + rows_per_shard, work.num_rows)) for start in starts]
+    return [Shard(_content_hash(work.slice(start, stop - start), terms.hash), start, stop) for start, stop in bounds]
 
 
 @contextmanager
@@ -74,88 +108,96 @@ def shard_path(output: Path, name: str) -> Path:
     return output / f"shard-{name}.parquet"
 
 
-def committed(output: Path, shards: Sequence[Shard], grading: Grading) -> set[str]:
+def committed(output: Path, shards: Sequence[Shard], terms: Terms) -> set[str]:
     """Names of the shards that are already there.
 
-    Raises CommitError when the folder holds a shard of another grading (with both hashes), one that is not part of
-    this work, or a damaged one.
+    Raises CommitError when the folder holds a shard of other terms (with both hashes), one that is not part of this
+    work, or a damaged one.
     """
     planned = {shard.name for shard in shards}
     found = {path: path.name.removeprefix("shard-").removesuffix(".parquet") for path in output.glob("shard-*.parquet")}
     for path, name in sorted(found.items()):
-        _refuse_other_grading(path, grading)
+        _refuse_other_terms(path, terms)
         if name not in planned:
             raise CommitError(
-                f"{path}: not part of this work, though its settings {grading.hash} are the same: the pairs or their "
-                f"pin text have changed since. {_SAY}"
+                f"{path}: not part of this work, though its settings {terms.hash} are the same: the rows that go in "
+                f"have changed since. {_SAY}"
             )
     return set(found.values())
 
 
-def commit_shard(labels: pa.Table, output: Path, name: str, grading: Grading) -> Path:
-    """Write one graded shard (SOFT_LABELS) so that it is there as a whole or not at all, and survives a power cut."""
+def commit_shard(rows: pa.Table, output: Path, name: str, terms: Terms) -> Path:
+    """Write one shard so that it is there as a whole or not at all, and survives a power cut."""
     target = shard_path(output, name)
     staging = target.with_name(f".{target.name}.{socket.gethostname()}-{os.getpid()}.tmp")
-    described = labels.cast(SOFT_LABELS.schema).replace_schema_metadata({_METADATA_KEY: grading.model_dump_json()})
+    described = rows.replace_schema_metadata({terms.KEY: terms.model_dump_json()})
     pq.write_table(described, staging, compression="zstd")
     durable.put_in_place(staging, target)
     return target
 
 
-def survey(output: Path, shards: Sequence[Shard], grading: Grading) -> Manifest:
-    """The manifest of a folder in which every shard of the work is committed, in the order of the work.
+def survey(output: Path, shards: Sequence[Shard]) -> tuple[CommittedShard, ...]:
+    """The manifest's lines of a folder in which every shard of the work is committed, in the order of the work.
 
     Raises CommitError when a shard is missing, damaged, or changed since an earlier run wrote its manifest.
     """
     entries = tuple(_describe(shard_path(output, shard.name), shard.name) for shard in shards)
     if (output / MANIFEST).exists():
         _refuse_changed(output, entries)
-    return Manifest(
-        rows=sum(entry.rows for entry in entries),
-        teacher=grading.teacher,
-        settings_hash=grading.hash,
-        grading=grading,
-        shards=entries,
-    )
+    return entries
 
 
-def publish(output: Path, manifest: Manifest) -> None:
-    """Write the manifest in one rename: the folder is finished."""
+def publish(output: Path, manifest: BaseModel) -> None:
+    """Write the manifest, whose `shards` are those of `survey`, in one rename: the folder is finished."""
     durable.write_text(output / MANIFEST, manifest.model_dump_json(indent=2))
 
 
-def read_manifest(output: Path) -> Manifest:
-    """The manifest of a finished folder; CommitError when the labelling has not finished or the file is damaged."""
+def read_manifest(output: Path, kind: type[M]) -> M:
+    """The manifest of a finished folder; CommitError when the job has not finished or the file is damaged."""
     path = output / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text())
     except FileNotFoundError as cause:
         raise CommitError(
-            f"{path}: missing, so the labelling has not finished. Run label_impressions again."
+            f"{path}: missing, so the job that fills the folder has not finished. Run it again."
         ) from cause
     except ValidationError as cause:
         raise CommitError(f"{path}: damaged: {' '.join(str(cause).split())}. Delete it and run again.") from cause
 
 
-def _refuse_other_grading(path: Path, grading: Grading) -> None:
+def _content_hash(work: pa.Table, terms: str) -> str:
+    columns = [pc.fill_null(column.cast(pa.string()), _MISSING) for column in work.columns]
+    rows = pc.binary_join_element_wise(*columns, _UNIT).to_pylist()
+    return hash_of(_RECORD.join([terms, *rows]).encode())
+
+
+def _refuse_other_terms(path: Path, terms: Terms) -> None:
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as cause:
         raise CommitError(f"{path}: damaged: {cause}. Delete this file and run again: only it is redone.") from cause
     try:
-        other = Grading.model_validate_json(metadata.get(_METADATA_KEY, b""))
+        other = type(terms).model_validate_json(metadata.get(terms.KEY, b""))
     except ValidationError as cause:
-        raise CommitError(f"{path}: not written by this job, as it does not say how it was graded. {_SAY}") from cause
-    if other.hash != grading.hash:
-        ours, theirs = grading.model_dump(), other.model_dump()
+        raise CommitError(f"{path}: not written by this job, as it does not say how it was made. {_SAY}") from cause
+    if other.hash != terms.hash:
+        ours, theirs = terms.model_dump(), other.model_dump()
         changed = ", ".join(f"{key} {theirs[key]} → {ours[key]}" for key in ours if ours[key] != theirs[key])
         raise CommitError(
-            f"{path.parent}: graded with settings {other.hash}, this job has {grading.hash} ({changed}). {_SAY}"
+            f"{path.parent}: made with settings {other.hash}, this job has {terms.hash} ({changed}). {_SAY}"
         )
 
 
+class _Shards(BaseModel):
+    """What every manifest has."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    shards: tuple[CommittedShard, ...]
+
+
 def _refuse_changed(output: Path, entries: Sequence[CommittedShard]) -> None:
-    before = {entry.name: entry for entry in read_manifest(output).shards}
+    before = {entry.name: entry for entry in read_manifest(output, _Shards).shards}
     for entry in entries:
         if before.get(entry.name, entry) != entry:
             raise CommitError(

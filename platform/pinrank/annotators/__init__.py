@@ -1,0 +1,1 @@
+"""Several people's grades of one pair: how far they agree, and the one grade that they make together."""

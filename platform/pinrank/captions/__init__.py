@@ -1,0 +1,1 @@
+"""Captions of pins' pictures, by an image-to-text model."""

@@ -1,0 +1,93 @@
+"""Doing the shards of a folder that are missing, as a stream of Ray Data.
+
+A row of the stream is a whole shard, never a row of the work: what Ray moves, retries and reports is the unit that is
+committed. Its first stage gets rows that name a shard and its row group in the work file (WORK); its last stage commits
+the shard and says so with a row: `shard`, `rows`, and other numbers that are worth a rate in the log.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray.data import Dataset
+from ray.data.exceptions import ExecutionTimeoutError
+from ray.exceptions import RayError
+
+from pinrank.errors import CommitError, PinrankError
+from pinrank.shard_folder import WORK, Shard
+
+log = logging.getLogger(__name__)
+
+PROGRESS_EVERY_S = 5.0
+
+Todo = list[dict[str, Any]]
+"""Rows that name a shard: `shard`, `group`."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The ordered rows of a job, and the shards that they were cut into."""
+
+    rows: pa.Table
+    shards: Sequence[Shard]
+    rows_per_shard: int
+
+
+def finish(
+    work: Work, done: set[str], output: Path, stream_of: Callable[[Todo], Dataset], stall_timeout_s: float
+) -> None:
+    """Do the shards that are not done. `stream_of` builds the stages over the rows that name them.
+
+    Raises the PinrankError of a stage as it is, and CommitError when nothing moves for stall_timeout_s.
+    """
+    todo = [{"shard": shard.name, "group": group} for group, shard in enumerate(work.shards) if shard.name not in done]
+    if not todo:
+        return
+    path = output / WORK
+    pq.write_table(work.rows, path, row_group_size=work.rows_per_shard, compression="zstd")
+    try:
+        stream = stream_of(todo)
+        stream.context.enable_progress_bars = False
+        stream.context.print_on_execution_start = False
+        stream.context.raise_original_map_exception = True
+        stream.context.execution_no_progress_timeout_s = stall_timeout_s
+        rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
+        _report(stream, rows_done, work.rows.num_rows)
+    except (RayError, ExecutionTimeoutError) as error:
+        raise _as_ours(error) from error
+    finally:
+        path.unlink()
+
+
+def read_work(output: Path, batch: pa.Table) -> pa.Table:
+    """The rows of the shard that a row of the stream names."""
+    return pq.ParquetFile(output / WORK).read_row_group(batch.column("group")[0].as_py())
+
+
+def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:
+    since, passed = time.monotonic(), Counter[str]()
+    for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for name in batch.column_names:
+            if name != "shard":
+                passed[name] += sum(batch.column(name).to_pylist())
+        passed_s = time.monotonic() - since
+        if passed_s >= PROGRESS_EVERY_S or rows_done + passed["rows"] == rows_total:
+            rows_done += passed["rows"]
+            speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in passed.items())
+            log.info("%d of %d rows done (%.1f%%), %s", rows_done, rows_total, 100 * rows_done / rows_total, speed)
+            since, passed = time.monotonic(), Counter[str]()
+
+
+def _as_ours(error: Exception) -> PinrankError:
+    """The error for people that a stage raised, or the failure in one line."""
+    cause = getattr(error, "cause", error)
+    if isinstance(cause, PinrankError):
+        return cause
+    said = " ".join(str(cause).split())[:300]
+    return CommitError(f"the job stopped: {type(cause).__name__}: {said}. The same command goes on from here.")
