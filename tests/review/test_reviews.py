@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pinrank.datasets.query_groups import splits_by_text
 from pinrank.errors import TableError
 from pinrank.review.answers import Export, read_export
 from pinrank.review.reviews import answer_faults, as_judgments, merged, overtaken
-from pinrank.splits import splits_by_text
 from pinrank.tables import JUDGMENTS, faults
 from tests.review.small_tables import GRADES, judgments, pin_text
 

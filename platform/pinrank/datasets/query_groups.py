@@ -54,6 +54,11 @@ def splits(group_of: Sequence[str], held: Sequence[str | None] | None = None, se
     return [split_of[group] for group in group_of]
 
 
+def splits_by_text(queries: Sequence[str]) -> list[str]:
+    """The split of queries that nobody has put into one, by their texts alone, whatever the spelling."""
+    return splits(groups([[text_key(query)] for query in queries]))
+
+
 def _split(owners: set[str], share: float) -> str:
     if TEST in owners:
         return TEST

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pinrank.datasets.query_groups import splits_by_text
 from pinrank.datasets.world_things import (
     SOURCES,
     Ints,
@@ -31,7 +32,6 @@ from pinrank.datasets.world_words import FACETS, LOCALES, PHRASES, TOPICS
 from pinrank.levels import LEVELS
 from pinrank.parquet import exists, filesystem_of, remove_folder
 from pinrank.sampling import hashes, rank_within
-from pinrank.splits import splits_by_text
 from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS
 
 COUNTRIES = ("US", "BR", "DE", "JP")

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pinrank.datasets.query_groups import splits_by_text
 from pinrank.faults import SPLITS, Fault, empty_rows, fault
 from pinrank.levels import LEVELS
 from pinrank.review.candidates import REVIEW
-from pinrank.splits import splits_by_text
 from pinrank.tables import JUDGMENTS
 from pinrank.text import normalise_query, tidy
 
