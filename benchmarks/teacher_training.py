@@ -25,7 +25,8 @@ from benchmarks.record import print_result
 from pinrank.backbones import resolve
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.datasets.world import WorldSettings, generate
-from pinrank.engagement import EngagementSettings, pin_text
+from pinrank.engagement.pin_text import pin_text
+from pinrank.engagement.settings import EngagementSettings
 from pinrank.precision import autocast
 from pinrank.teacher.batches import length_grouped
 from pinrank.teacher.examples import EXAMPLES, judged_examples, tokenised
@@ -35,6 +36,7 @@ from pinrank.teacher.model import Teacher, uses_token_types
 from pinrank.teacher.optimisation import optimizer_of
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.tokens import PairTokenizer, padded
+from pinrank.unseen import NOTHING
 
 ROUNDS = 3
 WARMUP_STEPS = 8
@@ -63,7 +65,7 @@ def main() -> None:
 def pairs() -> pa.Table:
     """ROWS judged pairs of a generated world."""
     world = generate(WorldSettings(num_pins=2_000, num_queries=500, num_impressions=0))
-    texts = pin_text(world.pins, None, (), EngagementSettings())
+    texts = pin_text(world.pins, None, NOTHING, EngagementSettings())
     examples = judged_examples(world.judgments, texts, SETTINGS.text).to_pylist()
     learning = [row for row in examples if row["split"] == "train"]
     rows = (learning * (ROWS // len(learning) + 1))[:ROWS]

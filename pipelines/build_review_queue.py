@@ -25,13 +25,13 @@ from pydantic import Field
 from pinrank import tables
 from pinrank.durable import MountedFolder
 from pinrank.errors import TableError
+from pinrank.keys import hashes
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.review.candidates import Candidates, candidates
 from pinrank.review.choice import ChoiceSettings, Disagreement, choose, disagreement
 from pinrank.review.label_studio import write
 from pinrank.review.tasks import tasks_of
 from pinrank.review.voices import Voice, VoiceSettings, read_labels, student_voice, teacher_voice
-from pinrank.sampling import hashes
 from pinrank.teacher.score import EngineSettings
 from pinrank.text import normalise_query
 

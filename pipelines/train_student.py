@@ -24,7 +24,7 @@ from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.faults import refuse_too_many
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.sampling import capped_by_source
+from pinrank.sampling.by_source import capped_by_source
 from pinrank.student.examples import human_examples, soft_examples
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import train

@@ -4,10 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from pinrank.cluster import ClusterSettings
 from pinrank.datasets.fetch import SOURCES, Source
 from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.tables import TABLES, Table
+from pipelines.build_pin_text import BuildPinText
+from pipelines.sample_impressions import SampleImpressions
 
 
 def section(page: str, name: str) -> str:
@@ -51,3 +55,22 @@ def test_every_layout_is_documented_with_its_licence_and_the_map_of_its_grades(l
     page = (root / "docs/data.md").read_text()
     assert len(re.findall(rf"^\| `{layout.name}` \|", page, flags=re.MULTILINE)) == 3
     assert f"- **{layout.name}**:" in section(page, "Data sets in their owners' layouts")
+
+
+def names_of(model: type[BaseModel]) -> set[str]:
+    """The names of all settings of a model, those of the models in it too."""
+    names = set()
+    for name, field in model.model_fields.items():
+        names.add(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names |= names_of(field.annotation) if field.annotation is not ClusterSettings else set()
+    return names
+
+
+@pytest.mark.parametrize("job", [BuildPinText, SampleImpressions])
+def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], root: Path):
+    page = (root / "docs/data-plane.md").read_text()
+    inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    said = set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
+    groups = {"words", "strata", "rates", "guarantees", "active", "rows", "boilerplate", "weights"}
+    assert names_of(job) - groups - {"click", "long_click", "save"} <= said

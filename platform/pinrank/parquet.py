@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pinrank.errors import TableError
 NOT_ROWS = (".", "_", "manifest.json", "quarantine")
 """How the names begin that may lie beside a table's files in its folder without being rows of it."""
 
-_FIRST_PART = "part-00000.parquet"
+_FIRST_PART = "part-00000.parquet"  # part_name(0)
 _REWRITE = "Write the file again; a copy may have broken off."
 
 
@@ -125,6 +126,41 @@ def write_folder(data: pa.Table, path: str) -> None:
         raise TableError(f"{path}: cannot be written: {one_line(cause)}. Choose another output, or free it.") from cause
 
 
+def part_name(number: int) -> str:
+    """The name of one of a table's files."""
+    return f"part-{number:05d}.parquet"
+
+
+def write_part(data: pa.Table, folder: str, number: int) -> None:
+    """Write one of a table's files into a folder that `replaced` gave."""
+    filesystem, inner = filesystem_of(folder)
+    pq.write_table(data, f"{inner}/{part_name(number)}", filesystem=filesystem, compression="zstd")
+
+
+@contextmanager
+def replaced(path: str, num_parts: int) -> Iterator[str]:
+    """A folder for the files 0..num_parts - 1 of a table; when the block ends they take the place of what is at `path`.
+
+    On a local disk they do so in one rename, and a block that fails changes nothing. Raises TableError when the path
+    cannot be written, or holds something else than a table.
+    """
+    filesystem, inner = filesystem_of(path)
+    try:
+        if isinstance(filesystem, pafs.LocalFileSystem):
+            staging = staging_of(Path(inner))
+            try:
+                yield str(staging)
+                replace_folder(staging, Path(inner))
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        else:
+            filesystem.create_dir(inner, recursive=True)
+            yield path
+            _remove_other_parts(filesystem, inner, {part_name(number) for number in range(num_parts)})
+    except OSError as cause:
+        raise TableError(f"{path}: cannot be written: {one_line(cause)}. Choose another output, or free it.") from cause
+
+
 def remove_folder(path: str) -> None:
     """Remove a table that an earlier run left behind; nothing happens where there is none."""
     filesystem, inner = filesystem_of(path)
@@ -149,8 +185,12 @@ def _write_local(data: pa.Table, target: Path) -> None:
 def _write_remote(data: pa.Table, filesystem: pafs.FileSystem, inner: str) -> None:
     filesystem.create_dir(inner, recursive=True)
     pq.write_table(data, f"{inner}/{_FIRST_PART}", filesystem=filesystem, compression="zstd")
+    _remove_other_parts(filesystem, inner, {_FIRST_PART})
+
+
+def _remove_other_parts(filesystem: pafs.FileSystem, inner: str, kept: set[str]) -> None:
     for found in filesystem.get_file_info(pafs.FileSelector(inner, recursive=True)):
-        if found.is_file and found.extension == "parquet" and found.base_name != _FIRST_PART:
+        if found.is_file and found.extension == "parquet" and found.base_name not in kept:
             filesystem.delete_file(found.path)
 
 

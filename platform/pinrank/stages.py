@@ -154,13 +154,13 @@ class PeakMemory:
 
 
 @contextmanager
-def memory_of(pid: int) -> Iterator[PeakMemory]:
-    """Sample the memory of a process tree, every two seconds, until the block ends."""
+def memory_of(pid: int, every_s: float = SECONDS_BETWEEN_SAMPLES) -> Iterator[PeakMemory]:
+    """Sample the memory of a process tree, every so many seconds, until the block ends."""
     memory = PeakMemory()
     ended = threading.Event()
 
     def sample() -> None:
-        while not ended.wait(SECONDS_BETWEEN_SAMPLES):
+        while not ended.wait(every_s):
             memory.peak_bytes = max(memory.peak_bytes, tree_memory_bytes(pid))
 
     sampler = threading.Thread(target=sample, daemon=True)

@@ -124,6 +124,21 @@ ENGAGEMENT = Table(
     required=("ts", "user_hash", "pin_id", "action"),
 )
 
+PIN_ENGAGEMENT = Table(
+    "pin_engagement",
+    pa.schema(
+        [
+            ("pin_id", pa.string()),
+            ("kind", pa.int8()),
+            ("word", pa.string()),
+            ("user", pa.uint64()),
+            ("last_day", pa.date32()),
+            ("spelling", pa.string()),
+        ]
+    ),
+    required=("pin_id", "kind", "user", "last_day"),
+)
+
 IMPRESSIONS = Table(
     "impressions",
     pa.schema(
@@ -156,6 +171,19 @@ PIN_TEXT = Table(
     ),
     required=("pin_id", "fingerprint"),
     key=("pin_id",),
+)
+
+PAIR_SCORES = Table(
+    "pair_scores",
+    pa.schema(
+        [
+            ("query", pa.string()),
+            ("pin_id", pa.string()),
+            ("uncertainty", pa.float32()),
+            ("disagreement", pa.float32()),
+        ]
+    ),
+    required=("query", "pin_id"),
 )
 
 SAMPLED_PAIRS = Table(
@@ -217,8 +245,8 @@ CAPTIONS = Table(
 )
 
 TABLES = (
-    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
-    *(SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, CAPTIONS),
+    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
+    *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, CAPTIONS),
 )
 
 
@@ -284,7 +312,7 @@ def error_of(table: Table) -> type[TableError]:
 
 def _typed_pieces(path: str, table: Table, columns: Sequence[str] | None) -> list[tuple[str, pa.Table]]:
     wanted = list(columns or table.schema.names)
-    _require_columns(path, table, wanted)
+    require_columns(path, table, wanted)
     schema = pa.schema([table.schema.field(name) for name in wanted])
     return [
         (piece.file, cast(_mark_levels(piece.data, table), schema, piece.file))
@@ -292,7 +320,7 @@ def _typed_pieces(path: str, table: Table, columns: Sequence[str] | None) -> lis
     ]
 
 
-def _require_columns(path: str, table: Table, wanted: list[str]) -> None:
+def require_columns(path: str, table: Table, wanted: list[str]) -> None:
     for file, schema in schemas(path, table.name):
         if missing := [name for name in wanted if name not in schema.names]:
             raise error_of(table)(

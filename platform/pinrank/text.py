@@ -30,6 +30,9 @@ LONGEST_TOKEN = 16
 _SPACE = re.compile(r"\s+")
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Unicode categories Cc (control) and Cs (half a surrogate pair, which no UTF-8 file can hold)."""
+_UNSEEN = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe0e\ufe0f\ufeff]")
+"""Marks that change no word: soft hyphen, direction marks, spaces of no width, how an emoji is drawn. The joiners
+U+200C and U+200D stay: Persian, Indic scripts and many emoji are written with them."""
 
 
 class FieldBudgets(BaseModel):
@@ -71,17 +74,29 @@ def tidy(text: str | None) -> str:
     """NFC, control characters and runs of white space to one space, trimmed; None becomes ''."""
     if not text:
         return ""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())  # the same, and most texts are such
     visible = _INVISIBLE.sub(" ", unicodedata.normalize("NFC", text))
     return _SPACE.sub(" ", visible).strip()
 
 
 def normalise_query(query: str) -> str:
-    """The form under which two spellings of one query are the same: NFKC, case folded, tidied.
+    """The form under which two spellings of one query are the same: NFKC, case folded, no unseen marks, tidied.
 
     Normalising twice changes nothing: folding can take a letter apart, so it is composed again afterwards.
     """
-    folded = unicodedata.normalize("NFKC", query).casefold()
+    if query.isascii() and query.isprintable():
+        return " ".join(query.lower().split())  # the same, and most queries are such
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", query)).casefold()
     return tidy(unicodedata.normalize("NFKC", folded))
+
+
+def normalise_id(name: str) -> str:
+    """The form under which two spellings of one id are the same: NFC, no control characters or unseen marks, trimmed.
+
+    Case counts, and so do inner spaces: ids that differ in them are different ids.
+    """
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", _INVISIBLE.sub("", name))).strip()
 
 
 def pin_text(fields: Mapping[str, str], settings: TextSettings) -> str:
@@ -112,11 +127,8 @@ def fingerprint(fields: Mapping[str, str]) -> str:
 
     Two pins whose fields differ only in these have the same fingerprint and need no second embedding.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for name in FIELDS:
-        digest.update(normalise_query(fields.get(name) or "").encode())
-        digest.update(b"\x1f")
-    return digest.hexdigest()
+    said = "".join(normalise_query(fields.get(name) or "") + FIELD_MARK for name in FIELDS)
+    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 def pair_key(query: str, pin_id: str) -> str:

@@ -7,10 +7,12 @@ import pytest
 
 from pinrank.datasets import relevance
 from pinrank.datasets.world import WorldSettings, generate
-from pinrank.engagement import EngagementSettings, pin_text
+from pinrank.engagement.pin_text import pin_text
+from pinrank.engagement.settings import EngagementSettings
 from pinrank.errors import JudgmentError, TableError
 from pinrank.evaluation import task as tasks
 from pinrank.tables import JUDGMENTS
+from pinrank.unseen import NOTHING
 from tests import tidy_folder
 
 SMALL = WorldSettings(num_pins=200, num_queries=40, judged_per_query=6, num_impressions=0)
@@ -18,7 +20,7 @@ SMALL = WorldSettings(num_pins=200, num_queries=40, judged_per_query=6, num_impr
 
 def test_a_split_of_a_run_is_paired_with_its_pins() -> None:
     world = generate(SMALL)
-    catalogue = pin_text(world.pins, None, (), EngagementSettings()).to_pylist()
+    catalogue = pin_text(world.pins, None, NOTHING, EngagementSettings()).to_pylist()
     task = tasks.from_tables(world.judgments, catalogue, "test")
     expected = [row for row in world.judgments.to_pylist() if row["split"] == "test"]
     assert [(query, pin["pin_id"]) for query, pin in task.pairs] == [(row["query"], row["pin_id"]) for row in expected]
@@ -72,7 +74,7 @@ def test_an_empty_split_or_a_pin_without_text_is_an_error(tmp_path: Path) -> Non
 
 def test_a_cap_keeps_the_same_pairs_of_each_source_in_any_order() -> None:
     world = generate(SMALL)
-    catalogue = pin_text(world.pins, None, (), EngagementSettings()).to_pylist()
+    catalogue = pin_text(world.pins, None, NOTHING, EngagementSettings()).to_pylist()
     task = tasks.from_tables(world.judgments, catalogue, "train", 5)
     backwards = world.judgments.take(list(range(world.judgments.num_rows))[::-1])
     other = tasks.from_tables(backwards, catalogue, "train", 5)

@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pinrank.errors import TableError
 from pinrank.pipeline import parse
-from pinrank.tables import ENGAGEMENT, JUDGMENTS, PIN_TEXT, PINS, read, write
+from pinrank.tables import ENGAGEMENT, JUDGMENTS, PIN_ENGAGEMENT, PIN_TEXT, PINS, read, write
 from pinrank.text import normalise_query
 from pipelines.build_pin_text import BuildPinText, main
 from pipelines.generate_world import GenerateWorld
@@ -82,3 +83,121 @@ def test_pins_of_the_world_have_fingerprints_that_tell_them_apart(world: Path) -
     texts = read(str(world / "pin_text"), PIN_TEXT)
     assert texts.num_rows == read(str(world / "pins"), PINS).num_rows
     assert len(texts.column("fingerprint").unique()) > 0.8 * texts.num_rows
+
+
+def days_of(world: Path) -> list[pa.Table]:
+    """The log in three parts, by time."""
+    log = read(str(world / "engagement"), ENGAGEMENT).sort_by("ts")
+    third = log.num_rows // 3
+    return [log.slice(0, third), log.slice(third, third), log.slice(2 * third)]
+
+
+def test_yesterdays_aggregates_and_todays_log_give_what_the_whole_log_gives(world: Path) -> None:
+    whole = {"tables": str(world), "words": {"steady_share": 0.0}, "aggregates": world / "whole"}
+    main(BuildPinText(**whole))
+    expected = read(str(world / "pin_text"), PIN_TEXT)
+    for number, day in enumerate(days_of(world)):
+        write(day, str(world / "day"), ENGAGEMENT)
+        added = {**whole, "engagement": str(world / "day"), "aggregates": world / "kept"}
+        main(BuildPinText(**added))
+        if number == 1:
+            main(BuildPinText(**added))  # a day that is added again changes nothing
+    assert read(str(world / "pin_text"), PIN_TEXT).equals(expected)
+    assert read(str(world / "kept"), PIN_ENGAGEMENT).equals(read(str(world / "whole"), PIN_ENGAGEMENT))
+
+
+def test_texts_do_not_depend_on_how_the_log_is_cut(world: Path) -> None:
+    main(BuildPinText(tables=str(world)))
+    expected = read(str(world / "pin_text"), PIN_TEXT).sort_by("pin_id")
+    (world / "pin_text").rename(world / "before")
+    summary = main(BuildPinText(tables=str(world), rows={"rows_per_piece": 700, "rows_per_partition": 900}))
+    assert summary.details["partitions"] > 1
+    assert read(str(world / "pin_text"), PIN_TEXT).sort_by("pin_id").equals(expected)
+
+
+def test_small_change_of_the_log_changes_no_fingerprint_and_a_large_one_does(world: Path) -> None:
+    settings = BuildPinText(tables=str(world), words={"min_users": 1, "min_queries": 1})
+    main(settings)
+    first = read(str(world / "pin_text"), PIN_TEXT)
+    log = read(str(world / "engagement"), ENGAGEMENT)
+    write(log.slice(0, log.num_rows - 3), str(world / "engagement"), ENGAGEMENT)
+    main(settings)
+    second = read(str(world / "pin_text"), PIN_TEXT)
+    changed = sum(
+        a != b for a, b in zip(first["fingerprint"].to_pylist(), second["fingerprint"].to_pylist(), strict=True)
+    )
+    assert changed <= 1
+    write(log.slice(0, 100), str(world / "engagement"), ENGAGEMENT)
+    main(settings)
+    third = read(str(world / "pin_text"), PIN_TEXT)
+    assert len(set(third["fingerprint"].to_pylist()) - set(first["fingerprint"].to_pylist())) > 20
+
+
+def test_query_that_is_judged_since_does_not_stay_in_a_steady_text(world: Path) -> None:
+    settings = BuildPinText(tables=str(world), words={"min_users": 1, "min_queries": 1, "steady_share": 0.9})
+    main(settings)
+    log = read(str(world / "engagement"), ENGAGEMENT).to_pylist()
+    row = next(row for row in log if row["query"])
+    judgments = read(str(world / "judgments"), JUDGMENTS)
+    judged = judgments.slice(0, 1).to_pylist()[0] | {
+        "judgment_id": "new",
+        "pin_id": row["pin_id"],
+        "query": row["query"],
+    }
+    known = judgments.filter(pc.not_equal(judgments["query"], row["query"])).to_pylist()
+    write(
+        pa.Table.from_pylist([*known, judged | {"split": "test"}], JUDGMENTS.schema),
+        str(world / "judgments"),
+        JUDGMENTS,
+    )
+    main(settings)
+    steady = read(str(world / "pin_text"), PIN_TEXT)
+    (world / "pin_text").rename(world / "before")
+    main(settings)
+    assert read(str(world / "pin_text"), PIN_TEXT).equals(steady)
+
+
+def test_aggregates_with_another_idea_of_a_long_click_are_refused(world: Path) -> None:
+    main(BuildPinText(tables=str(world), aggregates=world / "kept"))
+    with pytest.raises(TableError, match=r"a click was long from 10.0 s on, words.min_dwell_s is 5.0"):
+        main(BuildPinText(tables=str(world), aggregates=world / "kept", words={"min_dwell_s": 5.0}))
+
+
+def test_pin_that_is_there_twice_is_named(world: Path) -> None:
+    pins = read(str(world / "pins"), PINS)
+    write(pa.concat_tables([pins, pins.slice(0, 1)]), str(world / "pins"), PINS)
+    with pytest.raises(TableError, match=r"repeats the id of an earlier row: 1 do \('pin:0'\)"):
+        main(BuildPinText(tables=str(world)))
+
+
+def test_failed_run_leaves_the_earlier_texts(world: Path) -> None:
+    main(BuildPinText(tables=str(world)))
+    first = read(str(world / "pin_text"), PIN_TEXT)
+    pins = read(str(world / "pins"), PINS)
+    write(pa.concat_tables([pins, pins.slice(0, 1)]), str(world / "pins"), PINS)
+    with pytest.raises(TableError):
+        main(BuildPinText(tables=str(world)))
+    assert read(str(world / "pin_text"), PIN_TEXT).equals(first)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_ray_gives_the_same_texts(world: Path) -> None:
+    cut = {"rows_per_piece": 700, "rows_per_partition": 900}
+    main(BuildPinText(tables=str(world), rows=cut, aggregates=world / "kept"))
+    expected = read(str(world / "pin_text"), PIN_TEXT)
+    (world / "pin_text").rename(world / "before")
+    main(BuildPinText(tables=str(world), rows=cut | {"rows_without_ray": 0}, aggregates=world / "by_ray"))
+    assert read(str(world / "pin_text"), PIN_TEXT).equals(expected)
+    assert read(str(world / "by_ray"), PIN_ENGAGEMENT).equals(read(str(world / "kept"), PIN_ENGAGEMENT))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_bad_row_is_the_same_error_under_ray(world: Path) -> None:
+    pins = read(str(world / "pins"), PINS)
+    write(pa.concat_tables([pins, pins.slice(0, 1)]), str(world / "pins"), PINS)
+    with pytest.raises(TableError, match="repeats the id of an earlier row"):
+        main(BuildPinText(tables=str(world), rows={"rows_without_ray": 0}))

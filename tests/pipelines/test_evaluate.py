@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from pinrank.datasets.world import WorldSettings, generate
-from pinrank.engagement import EngagementSettings, pin_text
+from pinrank.engagement.pin_text import pin_text
+from pinrank.engagement.settings import EngagementSettings
 from pinrank.errors import PinrankError, SettingsError
 from pinrank.evaluation.report import METRICS
 from pinrank.pipeline import parse
 from pinrank.tables import JUDGMENTS, PIN_TEXT, write
+from pinrank.unseen import NOTHING
 from pipelines.evaluate import Evaluate, main
 from tests import tidy_folder
 from tests.serve_apps.shop import make_shop
@@ -28,7 +30,7 @@ def tables_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "tables"
     world = generate(SMALL)
     write(world.judgments, f"{folder}/judgments", JUDGMENTS)
-    write(pin_text(world.pins, None, (), EngagementSettings()), f"{folder}/pin_text", PIN_TEXT)
+    write(pin_text(world.pins, None, NOTHING, EngagementSettings()), f"{folder}/pin_text", PIN_TEXT)
     return folder
 
 

@@ -47,7 +47,7 @@ def test_settings_of_both_profiles_are_valid(root: Path, profile: str) -> None:
 
 
 def held_out(world: Path) -> set[str]:
-    from pinrank.sampling import held_out_queries
     from pinrank.tables import JUDGMENTS
+    from pinrank.unseen import held_out_queries
 
     return set(held_out_queries(read(str(world / "judgments"), JUDGMENTS)))

@@ -50,3 +50,17 @@ def test_no_impressions_are_an_error_that_says_why(world: Path) -> None:
 def test_settings_of_both_profiles_are_valid(root: Path, profile: str) -> None:
     found = parse(SampleImpressions, ["--config", str(root / f"pipelines/configs/{profile}/sample_impressions.yaml")])
     assert found.size >= {"demo": 5_000, "full": 100_000}[profile]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_ray_chooses_the_same_pairs(world: Path) -> None:
+    wanted = {"tables": str(world), "size": 150, "max_per_query": 9, "max_per_pin": 2}
+    main(SampleImpressions(**wanted))
+    expected = read(str(world / "sampled_pairs"), SAMPLED_PAIRS)
+    rows = {"rows_per_piece": 900, "rows_per_partition": 2_000, "rows_without_ray": 0}
+    summary = main(SampleImpressions(rows=rows, work=world / "work", **wanted))
+    assert summary.details["partitions"] == 3
+    assert read(str(world / "sampled_pairs"), SAMPLED_PAIRS).equals(expected)
+    assert not (world / "work/partitions").exists()

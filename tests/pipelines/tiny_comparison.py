@@ -7,8 +7,10 @@ from typing import Any
 import yaml
 
 from pinrank.datasets.world import WorldSettings, generate, mark_generated
-from pinrank.engagement import EngagementSettings, pin_text
+from pinrank.engagement.pin_text import pin_text
+from pinrank.engagement.settings import EngagementSettings
 from pinrank.tables import JUDGMENTS, PIN_TEXT, write
+from pinrank.unseen import NOTHING
 
 WORLD = WorldSettings(num_pins=150, num_queries=60, judged_per_query=6, num_impressions=0)
 
@@ -17,7 +19,7 @@ def write_tables(folder: Path) -> str:
     """judgments and pin_text of a world without an engagement log: no board titles, no query tokens."""
     world = generate(WORLD)
     write(world.judgments, f"{folder}/judgments", JUDGMENTS)
-    write(pin_text(world.pins, None, (), EngagementSettings()), f"{folder}/pin_text", PIN_TEXT)
+    write(pin_text(world.pins, None, NOTHING, EngagementSettings()), f"{folder}/pin_text", PIN_TEXT)
     mark_generated(str(folder), WORLD)
     return str(folder)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pinrank.datasets.relevance import AGGREGATE
 from pinrank.faults import Fault, fault
 from pinrank.levels import NUM_LEVELS
-from pinrank.sampling import UNKNOWN
+from pinrank.sampling.strata import UNKNOWN
 
 PAIR = ("source", "query_id", "pin_id")
 """The columns that name a judged pair."""

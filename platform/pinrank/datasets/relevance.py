@@ -26,8 +26,8 @@ from pinrank.datasets.tidy_form import (
     path_of,
 )
 from pinrank.errors import TableError
+from pinrank.keys import hashes
 from pinrank.parquet import exists
-from pinrank.sampling import hashes
 from pinrank.tables import IMPRESSIONS, JUDGMENTS, PINS
 from pinrank.text import join_list, tidy
 

@@ -29,9 +29,9 @@ from pinrank.datasets.world_things import (
     true_levels,
 )
 from pinrank.datasets.world_words import FACETS, LOCALES, PHRASES, TOPICS
+from pinrank.keys import hashes, rank_within
 from pinrank.levels import LEVELS
 from pinrank.parquet import exists, filesystem_of, remove_folder
-from pinrank.sampling import hashes, rank_within
 from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS
 
 COUNTRIES = ("US", "BR", "DE", "JP")

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pinrank.datasets import relevance
-from pinrank.engagement import EngagementSettings
-from pinrank.engagement import pin_text as build_pin_text
+from pinrank.engagement.pin_text import pin_text as build_pin_text
+from pinrank.engagement.settings import EngagementSettings
 from pinrank.errors import JudgmentError
 from pinrank.evaluation.baselines import Pair, Pin
 from pinrank.evaluation.judged import Judged, judged
 from pinrank.parquet import exists
-from pinrank.sampling import capped_by_source
+from pinrank.sampling.by_source import capped_by_source
 from pinrank.text import normalise_query
+from pinrank.unseen import NOTHING
 
 PUBLIC_FILE = "judgements.parquet"
 """A folder that holds it is one of public judgments; any other is taken for a judgments table."""
@@ -77,7 +78,7 @@ def from_public_form(folder: str, level_map: Mapping[str, int] | None, max_quara
     )
     if not found.judgments.num_rows:
         raise JudgmentError(f"{folder}: holds no judgments that can be scored. Check that its ids match.")
-    pin_text = build_pin_text(found.pins, None, (), EngagementSettings())
+    pin_text = build_pin_text(found.pins, None, NOTHING, EngagementSettings())
     return _task(found.judgments, pin_text.to_pylist(), found.quarantined)
 
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pinrank.annotators.ratings import Floats, Ratings, Strings, ordered, ratings
-from pinrank.sampling import UNKNOWN, hashes, rank_within
+from pinrank.keys import hashes, rank_within
+from pinrank.sampling.strata import UNKNOWN
 from pinrank.text import normalise_query, pair_key
 
 REVIEW = "review-"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.annotators.ratings import Floats, Integers, Strings
-from pinrank.sampling import allocate, rank_within
+from pinrank.keys import rank_within
+from pinrank.sampling.allocation import allocate
 
 
 class ChoiceSettings(BaseModel):
@@ -65,7 +66,9 @@ def choose(
     worth, rank_W = worth[allowed_W], rank_W[allowed_W]
     names, stratum_W = np.unique(strata_P[worth], return_inverse=True)
     available = dict(zip(names.tolist(), np.bincount(stratum_W, minlength=len(names)).tolist(), strict=True))
-    takes = allocate(available, settings.size, settings.min_per_stratum)
-    limits_W = np.asarray([takes[name] for name in names.tolist()], dtype=np.int64)[stratum_W]
+    floors = allocate({name: min(count, settings.min_per_stratum) for name, count in available.items()}, settings.size)
+    left = {name: count - floors[name] for name, count in available.items()}
+    rest = allocate(left, settings.size - sum(floors.values()))
+    limits_W = np.asarray([floors[name] + rest[name] for name in names.tolist()], dtype=np.int64)[stratum_W]
     chosen_W = rank_within(stratum_W, rank_W) < limits_W
     return np.asarray(worth[chosen_W][np.argsort(rank_W[chosen_W])], dtype=np.int64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pinrank.errors import JudgmentError, TableError
 from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities
-from pinrank.sampling import capped_by_source
+from pinrank.sampling.by_source import capped_by_source
 from pinrank.teacher import targets as distributions
 from pinrank.teacher.targets import Targets
 from pinrank.teacher.tokens import PairTokenizer, Prompt

@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pinrank.evaluation.baselines import ALL_SOURCES, MIN_PAIRS, Pair, bm25, fit_collections, frozen_cosine
+from pinrank.keys import hashes, rank_within
 from pinrank.levels import NUM_LEVELS
 from pinrank.precision import Precision
-from pinrank.sampling import hashes, rank_within
 from pinrank.tables import SOFT_LABELS
 from pinrank.text import TextSettings, pair_key, pin_text
 

@@ -1,0 +1,1 @@
+"""What benchmarks.data_plane runs on, and what it compares with."""

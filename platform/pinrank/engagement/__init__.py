@@ -1,0 +1,1 @@
+"""What people did with a pin, as words about it."""

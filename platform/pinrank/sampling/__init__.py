@@ -1,0 +1,1 @@
+"""Which impressions are worth a label."""
