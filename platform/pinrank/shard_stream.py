@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import AfterValidator
 from ray.data import Dataset
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
@@ -25,6 +26,17 @@ from pinrank.shard_folder import WORK, Shard
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 5.0
+
+
+def _least_to_most(bounds: tuple[int, int]) -> tuple[int, int]:
+    least, most = bounds
+    if not 1 <= least <= most:
+        raise ValueError(f"concurrency must be [least, most] with 1 <= least <= most, got {bounds}")
+    return bounds
+
+
+Concurrency = Annotated[tuple[int, int], AfterValidator(_least_to_most)]
+"""How many actors a stage has, at least and at most."""
 
 Todo = list[dict[str, Any]]
 """Rows that name a shard: `shard`, `group`."""

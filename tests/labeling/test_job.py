@@ -1,15 +1,9 @@
 """The labelling job on a real Ray session: what it writes, what it sets aside, and that a kill changes no byte."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from pinrank import tables
@@ -19,13 +13,11 @@ from pinrank.labeling.manifest import read_manifest
 from pinrank.parquet import open_dataset
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main
+from tests.killed_job import contents, kill_after
 from tests.labeling.rows import pin_texts, sampled
 from tests.tiny_models import tiny_bert, tiny_teacher
 
 pytestmark = pytest.mark.ray
-
-KILL_DEADLINE_S = 300
-"""For a session of its own to start and commit a few shards, on a machine that is busy with other things."""
 
 TITLES = {f"p{number}": f"{colour} {thing}" for number, (colour, thing) in enumerate(
     (colour, thing) for colour in ("red", "blue", "green", "old", "new") for thing in ("boots", "cake", "house", "boat")
@@ -51,15 +43,6 @@ def settings_of(tables_dir: Path, teacher: Path, output: str = "soft_labels", **
         "rows_per_shard": 8,
     }
     return LabelImpressions(**given | changed)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder but its lock, which names the last process."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def test_every_pair_is_graded_as_the_engine_grades_it(
@@ -90,7 +73,7 @@ def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Pat
     whole = settings_of(tables_dir, tiny_teacher_dir, "uninterrupted", rows_per_shard=6)
     main(whole)
     killed = settings_of(tables_dir, tiny_teacher_dir, "killed", rows_per_shard=6)
-    kill_after(killed, shards=3)
+    kill_after(3, killed.output, "label_impressions", options_of(killed))
     left = list(killed.output.glob("shard-*.parquet"))
     assert 3 <= len(left) < 40
     assert not (killed.output / "manifest.json").exists()
@@ -98,30 +81,12 @@ def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Pat
     assert contents(killed.output) == contents(whole.output)
 
 
-def kill_after(settings: LabelImpressions, shards: int) -> None:
-    """Start the job as a process of its own and SIGKILL it, with all its children, once it has committed shards."""
-    options = [
+def options_of(settings: LabelImpressions) -> list[str]:
+    return [
         *("--tables", settings.tables, "--teacher", str(settings.teacher)),
         *("--output", str(settings.output), "--engine.name", settings.engine.name),
         *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2"),
     ]
-    command = [sys.executable, "-m", "pipelines.label_impressions", *options]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, env=without_cluster()) as job:
-        deadline = time.monotonic() + KILL_DEADLINE_S
-        while len(list(settings.output.glob("shard-*.parquet"))) < shards:
-            assert job.poll() is None and time.monotonic() < deadline, job.stderr.read().decode()  # type: ignore[union-attr]
-            time.sleep(0.002)
-        family = psutil.Process(job.pid).children(recursive=True)
-        os.killpg(job.pid, signal.SIGKILL)
-        for process in family:
-            if process.is_running():
-                process.kill()
-        psutil.wait_procs(family, timeout=10)
-
-
-def without_cluster() -> dict[str, str]:
-    """This environment for a job that starts a session of its own."""
-    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 def test_pairs_without_a_pin_text_are_set_aside_with_their_reason(

@@ -1,14 +1,8 @@
 """caption_images on a real Ray session, with drawn pictures and a tiny random BLIP."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -21,10 +15,8 @@ from pinrank.pipeline import parse
 from pinrank.tables import CAPTIONS, PINS, read, write
 from pipelines.caption_images import CaptionImages, main
 from tests.captions.drawn import LIMITS, draw
+from tests.killed_job import contents, kill_after
 from tests.tiny_models import tiny_blip
-
-KILL_DEADLINE_S = 300
-"""For a session of its own to start and commit a few shards, on a machine that is busy with other things."""
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +46,6 @@ def settings_of(folder: Path, blip: Path, output: str = "captions", **changed: o
         "rows_per_shard": 4,
     }
     return CaptionImages(**given | changed)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder but its lock, which names the last process."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 @pytest.mark.ray
@@ -112,7 +95,7 @@ def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tmp_path: Path,
     whole = settings_of(tmp_path, blip, "uninterrupted", rows_per_shard=2)
     main(whole)
     killed = settings_of(tmp_path, blip, "killed", rows_per_shard=2)
-    kill_after(killed, shards=3)
+    kill_after(3, killed.output, "caption_images", options_of(killed))
     left = list(killed.output.glob("shard-*.parquet"))
     assert 3 <= len(left) < 30
     assert not (killed.output / "manifest.json").exists()
@@ -120,26 +103,12 @@ def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tmp_path: Path,
     assert contents(killed.output) == contents(whole.output)
 
 
-def kill_after(settings: CaptionImages, shards: int) -> None:
-    """Start the job as a process of its own and SIGKILL it, with all its children, once it has committed shards."""
-    options = [
+def options_of(settings: CaptionImages) -> list[str]:
+    return [
         *("--tables", settings.tables, "--output", str(settings.output), "--images.root", settings.images.root),
         *("--captions.model", settings.captions.model, "--captions.max_new_tokens", "6", "--captions.batch_size", "4"),
         *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2"),
     ]
-    command = [sys.executable, "-m", "pipelines.caption_images", *options]
-    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, env=alone) as job:
-        deadline = time.monotonic() + KILL_DEADLINE_S
-        while len(list(settings.output.glob("shard-*.parquet"))) < shards:
-            assert job.poll() is None and time.monotonic() < deadline, job.stderr.read().decode()  # type: ignore[union-attr]
-            time.sleep(0.002)
-        family = psutil.Process(job.pid).children(recursive=True)
-        os.killpg(job.pid, signal.SIGKILL)
-        for process in family:
-            if process.is_running():
-                process.kill()
-        psutil.wait_procs(family, timeout=10)
 
 
 @pytest.mark.ray

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 from PIL.Image import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from ray.data import ActorPoolStrategy, Dataset
 
 from pinrank.captions.images import Fetcher, ImageSettings, Unreadable, decode
@@ -19,7 +19,7 @@ from pinrank.captions.work import Captioning
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Todo, Work, finish, read_work
+from pinrank.shard_stream import Concurrency, Todo, Work, finish, read_work
 from pinrank.tables import CAPTIONS, quarantine
 
 FETCHED = pa.struct(
@@ -39,20 +39,13 @@ class WorkerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    concurrency: tuple[int, int] = Field((1, 1), description="model actors, at least and at most")
+    concurrency: Concurrency = Field((1, 1), description="model actors, at least and at most")
     model_cpus: float = Field(1, ge=0, description="CPUs that Ray reserves for a model actor")
     model_gpus: float = Field(0, ge=0, description="GPUs that Ray reserves for a model actor")
     model_threads: int = Field(2, ge=1, description="threads of a model on the CPU")
     fetch_cpus: float = Field(0.5, gt=0, description="CPUs that Ray reserves for a fetching task")
     fetch_threads: int = Field(16, ge=1, description="pictures that a fetching task waits for at a time")
     stall_timeout_s: float = Field(1800, gt=0, description="end the job when no shard moves for this long")
-
-    @model_validator(mode="after")
-    def _grows_from_least_to_most(self) -> "WorkerSettings":
-        least, most = self.concurrency
-        if not 1 <= least <= most:
-            raise ValueError(f"concurrency must be [least, most] with 1 <= least <= most, got {self.concurrency}")
-        return self
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from ray.data import ActorPoolStrategy, Dataset
 
 from pinrank.errors import ModelError, PinrankError
@@ -21,7 +21,7 @@ from pinrank.faults import Fault, fault
 from pinrank.labeling.shards import PAIRS, Grading
 from pinrank.levels import NUM_LEVELS
 from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Todo, Work, finish, read_work
+from pinrank.shard_stream import Concurrency, Todo, Work, finish, read_work
 from pinrank.tables import SOFT_LABELS, quarantine
 from pinrank.teacher.score import Engine, EngineSettings, open_engine, open_tokenizer
 from pinrank.teacher.tokens import PairTokenizer, Prompt
@@ -35,19 +35,12 @@ class WorkerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    concurrency: tuple[int, int] = Field((1, 1), description="engine actors, at least and at most")
+    concurrency: Concurrency = Field((1, 1), description="engine actors, at least and at most")
     engine_cpus: float = Field(1, ge=0, description="CPUs that Ray reserves for an engine actor")
     engine_gpus: float = Field(0, ge=0, description="GPUs that Ray reserves for an engine actor")
     engine_threads: int = Field(2, ge=1, description="threads of an engine on the CPU")
     tokenise_cpus: float = Field(1, gt=0, description="CPUs that Ray reserves for a tokenising task")
     stall_timeout_s: float = Field(1800, gt=0, description="end the job when no shard moves for this long")
-
-    @model_validator(mode="after")
-    def _grows_from_least_to_most(self) -> "WorkerSettings":
-        least, most = self.concurrency
-        if not 1 <= least <= most:
-            raise ValueError(f"concurrency must be [least, most] with 1 <= least <= most, got {self.concurrency}")
-        return self
 
 
 @dataclass(frozen=True)
