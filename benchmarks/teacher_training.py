@@ -2,12 +2,14 @@
 
     python -m benchmarks.teacher_training
 
-The floor is the bare loop: forward, loss, backward, clip, AdamW on ready batches, in a process without Ray. Both train
-MiniLM on the same generated pairs in the same batches, one after the other, ROUNDS times. Ratio vs_plain_loop: pairs/s
-through Ray Train over pairs/s of the bare loop, the median over rounds; 1 is the floor.
+The floor is the bare loop: forward, loss, backward, clip, AdamW on ready batches, in a process without Ray but with the
+same settings of threads and memory. Both train MiniLM on the same generated pairs in the same batches, one after the
+other, ROUNDS times. Ratio vs_plain_loop: pairs/s through Ray Train over pairs/s of the bare loop, the median over
+rounds; 1 is the floor.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +25,7 @@ import torch
 
 from benchmarks.record import print_result
 from pinrank.backbones import resolve
-from pinrank.cluster import ClusterSettings, connect
+from pinrank.cluster import KEPT_MEMORY, QUIET_THREADS, ClusterSettings, connect
 from pinrank.datasets.world import WorldSettings, generate
 from pinrank.engagement.pin_text import pin_text
 from pinrank.engagement.settings import EngagementSettings
@@ -52,7 +54,8 @@ def main() -> None:
         for _ in range(ROUNDS):
             for kind, found in rates.items():
                 command = [sys.executable, "-m", "benchmarks.teacher_training", kind, folder]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                same = os.environ | QUIET_THREADS | KEPT_MEMORY
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=same)
                 found.append(json.loads(done.stdout.splitlines()[-1]))
     ratios = [ray / plain for ray, plain in zip(rates["ray"], rates["plain"], strict=True)]
     print_result(
