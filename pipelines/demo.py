@@ -45,6 +45,9 @@ JOBS = (
     "embed_pins",
     "evaluate",
 )
+LEFT_OUT: dict[str, tuple[str, ...]] = {"demo": ("grade_weakly",), "full": ()}
+"""Jobs that a profile does without. The demo's 9,000 weak labels are too few to learn from: its teacher became worse."""
+
 NO_DATA = """
 [bold red]No public judgments at {data}: this run uses a generated world.[/]
 It shows that every part works. Its quality figures prove NOTHING about search relevance.
@@ -123,9 +126,14 @@ def stages_of(settings: Demo, console: Console, api: str = API) -> list[Stage]:
         first,
         *(
             Stage(name, str(configs / f"{name}.yaml"), grows=grows.get(name, ()), outputs=outputs.get(name, ()))
-            for name in JOBS
+            for name in jobs_of(settings.profile)
         ),
     ]
+
+
+def jobs_of(profile: Literal["demo", "full"]) -> list[str]:
+    """The jobs of a profile, in order."""
+    return [name for name in JOBS if name not in LEFT_OUT[profile]]
 
 
 def find_judgments(settings: Demo, console: Console, api: str) -> str | None:

@@ -17,7 +17,7 @@ from pinrank.datasets.fetch import OUTPUT
 from pinrank.errors import SettingsError
 from pinrank.evaluation.report import METRICS
 from pinrank.stages import Stage
-from pipelines.demo import JOBS, Demo, stages_of
+from pipelines.demo import Demo, jobs_of, stages_of
 from tests.datasets.file_server import Host, serving
 from tests.datasets.owners_files import hosted
 from tests.serve_apps.shop import free_port
@@ -26,7 +26,6 @@ SMALL: dict[str, dict[str, object]] = {
     "generate_world": {
         "world": {"num_pins": 300, "num_users": 50, "num_queries": 60, "judged_per_query": 8, "num_impressions": 3_000}
     },
-    "grade_weakly": {"max_pairs_per_source": 200},
     "train_teacher": {"teacher": {"epochs": 1, "batch_size": 16, "text": {"max_query_tokens": 16, "max_tokens": 48}}},
     "sample_impressions": {"size": 300, "min_per_stratum": 1},
     "label_impressions": {"rows_per_shard": 128, "engine": {"name": "vllm"}, "workers": {"engine_threads": 2}},
@@ -61,7 +60,7 @@ def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Pat
     assert done.returncode == 0, done.stderr[-3_000:]
     assert "quality figures prove NOTHING" in done.stderr
     summary = json.loads((elsewhere / "runs/demo/summary.json").read_text())
-    assert [stage["name"] for stage in summary["stages"]] == ["generate_world", *JOBS, "serve"]
+    assert [stage["name"] for stage in summary["stages"]] == ["generate_world", *jobs_of("demo"), "serve"]
     assert all(stage["rows_out"] > 0 and stage["peak_memory_bytes"] < 6e9 for stage in summary["stages"])
     overall = summary["metrics"]["overall"]
     assert set(overall) == {"bm25", "frozen", "teacher", "student"}
