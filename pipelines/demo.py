@@ -46,7 +46,7 @@ JOBS = (
     "evaluate",
 )
 LEFT_OUT: dict[str, tuple[str, ...]] = {"demo": ("grade_weakly",), "full": ()}
-"""Jobs that a profile does without. The demo's 9,000 weak labels are too few to learn from: its teacher became worse."""
+"""Jobs that a profile does without. The demo's 9,000 weak labels are too few: with them its teacher became worse."""
 
 NO_DATA = """
 [bold red]No public judgments at {data}: this run uses a generated world.[/]

@@ -4,7 +4,9 @@ import pytest
 
 from pinrank.errors import TableError
 from pinrank.pipeline import parse
-from pinrank.tables import PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS, read, write
+from pinrank.tables import JUDGMENTS, PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS, read, write
+from pinrank.teacher.export import read_card
+from pinrank.unseen import held_out_queries
 from pipelines.build_pin_text import BuildPinText
 from pipelines.build_pin_text import main as build_pin_text
 from pipelines.generate_world import GenerateWorld
@@ -12,6 +14,8 @@ from pipelines.generate_world import main as generate_world
 from pipelines.grade_weakly import GradeWeakly, main
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.sample_impressions import main as sample_impressions
+from pipelines.train_teacher import TrainTeacher
+from pipelines.train_teacher import main as train_teacher
 from tests.job import run_job
 
 WORLD = {"num_pins": 200, "num_queries": 40, "num_impressions": 3_000}
@@ -46,8 +50,23 @@ def test_settings_of_both_profiles_are_valid(root: Path, profile: str) -> None:
     assert parse(GradeWeakly, ["--config", str(root / f"pipelines/configs/{profile}/grade_weakly.yaml")])
 
 
-def held_out(world: Path) -> set[str]:
-    from pinrank.tables import JUDGMENTS
-    from pinrank.unseen import held_out_queries
+@pytest.mark.ray
+def test_a_teacher_learns_from_weak_labels_before_the_judgments(
+    ray_session: None, world: Path, tiny_bert_dir: Path, tmp_path: Path
+) -> None:
+    main(GradeWeakly(tables=str(world), max_pairs_per_source=40))
+    tiny = {"backbone": str(tiny_bert_dir), "epochs": 1, "cpus_per_worker": 1, "precision": "float32"}
+    summary = train_teacher(
+        TrainTeacher(
+            tables=str(world), weak_labels=str(world / "weak_labels"), output=tmp_path / "teacher", teacher=tiny
+        )
+    )
+    card = read_card(str(tmp_path / "teacher"))
+    assert card.lineage["weak_labels"] == str(world / "weak_labels")
+    assert card.metrics["epoch"] in (1, 2)  # one weak epoch, one of judgments: dev chose
+    weak = read(str(world / "weak_labels"), SOFT_LABELS)
+    assert summary.rows_in == read(str(world / "judgments"), JUDGMENTS).num_rows + weak.num_rows
 
+
+def held_out(world: Path) -> set[str]:
     return set(held_out_queries(read(str(world / "judgments"), JUDGMENTS)))
