@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow.compute as pc
 from pydantic import Field
 
+from pinrank.faults import refuse_unknown_pins
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.precision import Precision
 from pinrank.tables import JUDGMENTS, PIN_TEXT, PINS, SAMPLED_PAIRS, SOFT_LABELS, read, write
-from pinrank.teacher.examples import refuse_unknown_pins
 from pinrank.teacher.weak_labels import SameImage, as_soft_labels, capped, fit, scores, weak_pairs, with_siblings
 from pinrank.text import TextSettings
 
@@ -44,7 +44,6 @@ def main(settings: GradeWeakly) -> Summary:
     sampled = read(f"{settings.tables}/sampled_pairs", SAMPLED_PAIRS)
     catalogue = read(f"{settings.tables}/pin_text", PIN_TEXT).to_pylist()
     same = SameImage.of(read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist())
-    texts = {pin["pin_id"]: pin for pin in catalogue}
     judged, asked = weak_pairs(judgments), weak_pairs(sampled)
     texts = {pin["pin_id"]: pin for pin in catalogue}
     refuse_unknown_pins({pair.pin_id for pair in (*judged, *asked)} - texts.keys(), settings.tables)
@@ -66,12 +65,11 @@ def main(settings: GradeWeakly) -> Summary:
 
     labels = as_soft_labels(pairs, graded_NL, texts)
     write(labels, f"{settings.tables}/weak_labels", SOFT_LABELS)
-    kept = labels.column("source").to_pylist()
     read_as_sibling = sum(same.read_for(pair) != pair.pin_id for pair in pairs)
     details = {
         "ranker": labels["teacher"][0].as_py(),
         "read_as_sibling": read_as_sibling,
-        "pairs": dict(sorted(Counter(kept).items())),
+        "pairs": dict(sorted(Counter(labels.column("source").to_pylist()).items())),
     }
     return Summary(rows_in=len(judged) + len(asked), rows_out=len(pairs), details=details)
 

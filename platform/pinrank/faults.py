@@ -4,7 +4,7 @@ Row numbers count from 0, in one file or through the files of a folder in the or
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,3 +161,14 @@ def _booleans(mask: Any) -> NDArray[np.bool_]:
         return mask.astype(bool)
     known = pc.fill_null(mask, False)
     return np.asarray(known.to_numpy(zero_copy_only=False) if isinstance(known, pa.Array) else known.to_numpy())
+
+
+def refuse_unknown_pins(
+    unknown: Collection[str], where: str, what: str = "pins", error: type[TableError] = TableError
+) -> None:
+    """Raise the error when pins that a table names are not in pin_text; `what` says which pins these are."""
+    if unknown:
+        raise error(
+            f"{where}: {len(unknown)} {what} have no row in pin_text (e.g. {', '.join(sorted(unknown)[:3])}). Run "
+            "python -m pipelines.build_pin_text on the same pins."
+        )

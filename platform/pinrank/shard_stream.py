@@ -15,8 +15,9 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import ray
 from pydantic import AfterValidator
-from ray.data import Dataset
+from ray.data import ActorPoolStrategy, Dataset
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
@@ -40,6 +41,16 @@ Concurrency = Annotated[tuple[int, int], AfterValidator(_least_to_most)]
 
 Todo = list[dict[str, Any]]
 """Rows that name a shard: `shard`, `group`."""
+
+
+@dataclass(frozen=True)
+class Actors:
+    """How many actors a stage has, and what each of them takes of the cluster."""
+
+    concurrency: tuple[int, int]
+    cpus: float
+    gpus: float
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,27 @@ def finish(
         raise _as_ours(error) from error
     finally:
         path.unlink()
+
+
+def two_stages(
+    todo: Todo, prepare: Callable[..., pa.Table], prepare_cpus: float, stage: type, actors: Actors, job: object
+) -> Dataset:
+    """A stream of whole shards: tasks prepare(batch, job=job), then actors of the class stage(job)."""
+    least, most = actors.concurrency
+    return (
+        ray.data.from_items(todo, override_num_blocks=len(todo))
+        .map_batches(prepare, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=prepare_cpus)
+        .map_batches(
+            stage,
+            fn_constructor_kwargs={"job": job},
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=least, max_size=most),
+            num_cpus=actors.cpus,
+            num_gpus=actors.gpus,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(actors.threads)}},
+        )
+    )
 
 
 def read_work(output: Path, batch: pa.Table) -> pa.Table:

@@ -48,7 +48,7 @@ def test_the_cap_keeps_the_same_rows_whatever_their_order():
 
 
 def test_a_judged_pin_without_text_is_named():
-    with pytest.raises(JudgmentError, match=r"1 pins have no row in pin_text \(e\.g\. ghost\)"):
+    with pytest.raises(JudgmentError, match=r"1 judged pins have no row in pin_text \(e\.g\. ghost\)"):
         judged_examples(judgments(("1", "ghost", "train"), ("2", "a", "dev")), PINS, TEXT)
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import ray
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field
-from ray.data import ActorPoolStrategy, Dataset
+from ray.data import Dataset
 
 from pinrank.captions.images import Fetcher, ImageSettings, Unreadable, decode
 from pinrank.captions.model import Captioner, CaptionSettings, model_version
@@ -19,7 +18,7 @@ from pinrank.captions.work import Captioning
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Concurrency, Todo, Work, finish, read_work
+from pinrank.shard_stream import Actors, Concurrency, Todo, Work, finish, read_work, two_stages
 from pinrank.tables import CAPTIONS, quarantine
 
 FETCHED = pa.struct(
@@ -165,18 +164,5 @@ def _open(job: Job) -> Captioner:
 
 
 def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> Dataset:
-    least, most = workers.concurrency
-    return (
-        ray.data.from_items(todo, override_num_blocks=len(todo))
-        .map_batches(fetch, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=workers.fetch_cpus)
-        .map_batches(
-            CaptionStage,
-            fn_constructor_kwargs={"job": job},
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=least, max_size=most),
-            num_cpus=workers.model_cpus,
-            num_gpus=workers.model_gpus,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(workers.model_threads)}},
-        )
-    )
+    actors = Actors(workers.concurrency, workers.model_cpus, workers.model_gpus, workers.model_threads)
+    return two_stages(todo, fetch, workers.fetch_cpus, CaptionStage, actors, job)

@@ -88,11 +88,17 @@ def fit_levels(scores_N: Floats, levels_N: Integers, sources_N: Strings) -> Leve
 
     Fit it on the dev split, never on what is measured.
     """
-    chosen = {ALL_SOURCES: np.ones(len(scores_N), dtype=bool)}
+    rows_of = rows_to_fit(sources_N)
+    return LevelsOfScores({source: _regression(scores_N[rows], levels_N[rows]) for source, rows in rows_of.items()})
+
+
+def rows_to_fit(sources_N: Strings) -> dict[str, Integers]:
+    """The rows of each source that has MIN_PAIRS of them, and of ALL_SOURCES."""
+    rows_of = {ALL_SOURCES: np.arange(len(sources_N))}
     for source, count in zip(*np.unique(sources_N, return_counts=True), strict=True):
         if count >= MIN_PAIRS:
-            chosen[str(source)] = sources_N == source
-    return LevelsOfScores({source: _regression(scores_N[rows], levels_N[rows]) for source, rows in chosen.items()})
+            rows_of[str(source)] = np.flatnonzero(sources_N == source)
+    return rows_of
 
 
 def _regression(scores_N: Floats, levels_N: Integers) -> "Pipeline":

@@ -13,6 +13,7 @@ from pinrank.engagement.settings import EngagementSettings
 from pinrank.errors import JudgmentError
 from pinrank.evaluation.baselines import Pair, Pin
 from pinrank.evaluation.judged import Judged, judged
+from pinrank.faults import refuse_unknown_pins
 from pinrank.parquet import exists
 from pinrank.sampling.by_source import capped_by_source
 from pinrank.text import normalise_query
@@ -113,11 +114,7 @@ def _task(judgments: pa.Table, catalogue: list[Pin], quarantined: Mapping[str, p
     judgments = one_row_a_pair(judgments)
     pins = {pin["pin_id"]: pin for pin in catalogue}
     pin_ids = judgments.column("pin_id").to_pylist()
-    if unknown := sorted({pin_id for pin_id in pin_ids if pin_id not in pins}):
-        raise JudgmentError(
-            f"judgments: {len(unknown)} judged pins have no row in pin_text (e.g. {', '.join(unknown[:3])}). Run "
-            "python -m pipelines.build_pin_text on the same pins."
-        )
+    refuse_unknown_pins(set(pin_ids) - pins.keys(), "judgments", "judged pins", JudgmentError)
     queries = judgments.column("query").to_pylist()
     pairs = [(query, pins[pin_id]) for query, pin_id in zip(queries, pin_ids, strict=True)]
     return Task(judgments, pairs, catalogue, quarantined or {})

@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 from pydantic import BaseModel, ConfigDict, Field
-from ray.data import ActorPoolStrategy, Dataset
+from ray.data import Dataset
 
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.labeling.shards import PAIRS, Grading
 from pinrank.levels import NUM_LEVELS
 from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Concurrency, Todo, Work, finish, read_work
+from pinrank.shard_stream import Actors, Concurrency, Todo, Work, finish, read_work, two_stages
 from pinrank.tables import SOFT_LABELS, quarantine
 from pinrank.teacher.score import Engine, EngineSettings, open_engine, open_tokenizer
 from pinrank.teacher.tokens import PairTokenizer, Prompt
@@ -138,23 +137,8 @@ def _open(job: Job) -> Engine:
 
 
 def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> Dataset:
-    least, most = workers.concurrency
-    return (
-        ray.data.from_items(todo, override_num_blocks=len(todo))
-        .map_batches(
-            tokenise, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=workers.tokenise_cpus
-        )
-        .map_batches(
-            Grader,
-            fn_constructor_kwargs={"job": job},
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=least, max_size=most),
-            num_cpus=workers.engine_cpus,
-            num_gpus=workers.engine_gpus,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(workers.engine_threads)}},
-        )
-    )
+    actors = Actors(workers.concurrency, workers.engine_cpus, workers.engine_gpus, workers.engine_threads)
+    return two_stages(todo, tokenise, workers.tokenise_cpus, Grader, actors, job)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from pinrank import tables
 from pinrank.annotators.ratings import Floats, Integers
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import NUM_LEVELS, expected_level, probabilities
-from pinrank.student.examples import logits_of, unusable_labels
+from pinrank.soft_labels import logits_of, unusable_labels
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
 from pinrank.teacher.export import read_card

@@ -1,9 +1,11 @@
-"""A few judgments of every source, for runs that are meant to be short."""
+"""A few rows of every source, for runs that are meant to be short."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from pinrank.keys import hashes, rank_within
+from pinrank.keys import Ints, hashes, rank_within
 
 
 def capped_by_source(judgments: pa.Table, most: int | None) -> pa.Table:
@@ -13,6 +15,11 @@ def capped_by_source(judgments: pa.Table, most: int | None) -> pa.Table:
     """
     if most is None:
         return judgments
-    _, sources = np.unique(np.asarray(judgments.column("source").to_pylist()), return_inverse=True)
-    order = hashes(judgments.column("judgment_id").to_pylist(), 0)
-    return judgments.take(np.flatnonzero(rank_within(sources, order) < most))
+    sources, keys = (judgments.column(name).to_pylist() for name in ("source", "judgment_id"))
+    return judgments.take(rows_by_source(sources, keys, most))
+
+
+def rows_by_source(sources: Sequence[str], keys: Sequence[str], most: int, seed: int = 0) -> Ints:
+    """The rows, ascending, of at most `most` keys of each source, those with the smallest hashes."""
+    _, codes_N = np.unique(np.asarray(sources), return_inverse=True)
+    return np.flatnonzero(rank_within(codes_N, hashes(keys, seed)) < most)

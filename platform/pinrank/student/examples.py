@@ -6,8 +6,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pinrank.errors import JudgmentError, TableError
-from pinrank.faults import Fault, fault, split
+from pinrank.faults import Fault, refuse_unknown_pins, split
 from pinrank.levels import NUM_LEVELS, probabilities
+from pinrank.soft_labels import logits_of, places, unusable_labels
 from pinrank.text import FIELDS
 
 EXAMPLES = pa.schema(
@@ -40,28 +41,8 @@ def soft_examples(
     if not kept.num_rows:
         raise TableError(f"{where}: no usable soft label. {' '.join(map(str, found)) or 'Run label_impressions.'}")
     targets_NL = probabilities(logits_of(kept), temperature)
-    place, _ = _places(kept["pin_id"], pin_text)
+    place, _ = places(kept["pin_id"], pin_text)
     return _examples(kept, pin_text, place, targets_NL, temperature, weight=1.0), record, found
-
-
-def unusable_labels(soft_labels: pa.Table, pin_text: pa.Table) -> list[Fault]:
-    """The grades (SOFT_LABELS) that say nothing of a pair as it is now: no text, another text, logits that are none."""
-    place, known = _places(soft_labels["pin_id"], pin_text)
-    fingerprints = np.asarray(pin_text["fingerprint"].to_pylist(), dtype=object)
-    read = np.asarray(soft_labels["fingerprint"].to_pylist(), dtype=object)
-    changed = known & (fingerprints[place] != read) if len(fingerprints) else np.zeros(len(read), dtype=bool)
-    broken = ~np.isfinite(logits_of(soft_labels)).all(axis=1)
-    return [
-        *fault("pin_id", "names a pin without a row in pin_text", "Run build_pin_text on the same pins.", ~known),
-        *fault("fingerprint", "differs from the pin's text of today", "Run label_impressions again.", changed),
-        *fault("logits", "has a value that is not finite", "Run label_impressions again.", broken),
-    ]
-
-
-def logits_of(soft_labels: pa.Table) -> NDArray[np.float32]:
-    """The logits of SOFT_LABELS, float32[N, 5]."""
-    flat = soft_labels["logits"].combine_chunks().flatten()
-    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, NUM_LEVELS)
 
 
 def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa.Table:
@@ -69,13 +50,9 @@ def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa
 
     The target puts HUMAN_CERTAINTY on the human's level and the rest on its neighbours.
     """
-    place, known = _places(judgments["pin_id"], pin_text)
-    if not known.all():
-        missing = judgments["pin_id"].filter(pa.array(~known)).unique().to_pylist()
-        raise JudgmentError(
-            f"judgments: {len(missing)} judged pins have no row in pin_text (e.g. {', '.join(missing[:3])}). Run "
-            "python -m pipelines.build_pin_text on the same pins."
-        )
+    place, known = places(judgments["pin_id"], pin_text)
+    missing = judgments["pin_id"].filter(pa.array(~known)).unique().to_pylist()
+    refuse_unknown_pins(missing, "judgments", "judged pins", JudgmentError)
     levels_N = judgments["level"].to_numpy().astype(np.int64)
     return _examples(judgments, pin_text, place, human_targets(levels_N), temperature=1.0, weight=weight)
 
@@ -92,13 +69,6 @@ def human_targets(levels_N: NDArray[np.int64]) -> NDArray[np.float64]:
 def shuffled(examples: pa.Table, seed: int) -> pa.Table:
     """The rows in an order that depends on the seed alone."""
     return examples.take(pa.array(np.random.default_rng(seed).permutation(examples.num_rows)))
-
-
-def _places(pin_ids: pa.ChunkedArray, pin_text: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The row of each pin in pin_text, and whether it has one."""
-    found = pc.index_in(pin_ids, value_set=pin_text["pin_id"].combine_chunks())
-    known = np.asarray(pc.is_valid(found).to_numpy(), dtype=bool)
-    return pc.fill_null(found, 0).to_numpy().astype(np.int64), known
 
 
 def _examples(

@@ -1,6 +1,5 @@
 """From judgments and pin text to what the teacher trains on. Letters: N pairs, L = 5 levels."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pinrank.errors import JudgmentError, TableError
+from pinrank.faults import refuse_unknown_pins
 from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities
 from pinrank.sampling.by_source import capped_by_source
+from pinrank.soft_labels import logits_of
 from pinrank.teacher import targets as distributions
 from pinrank.teacher.targets import Targets
 from pinrank.teacher.tokens import PairTokenizer, Prompt
@@ -87,7 +88,7 @@ def judged_examples(
             raise JudgmentError(f"judgments: no row has split '{split}'; training needs both {' and '.join(SPLITS)}.")
     rows = [*learning.to_pylist(), *dev.to_pylist()]
     pins = {row["pin_id"]: packed(row, text) for row in pin_text_rows.select(["pin_id", *FIELDS]).to_pylist()}
-    refuse_unknown_pins({row["pin_id"] for row in rows} - pins.keys(), "judgments", JudgmentError)
+    refuse_unknown_pins({row["pin_id"] for row in rows} - pins.keys(), "judgments", "judged pins", JudgmentError)
     examples = [{**row, "pin": pins[row["pin_id"]]} for row in rows]
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
 
@@ -108,8 +109,7 @@ def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSett
             f"weak_labels: {changed} rows grade another text of their pin than pin_text has today. Run "
             "python -m pipelines.grade_weakly again."
         )
-    logits_NL = np.asarray(weak_labels.column("logits").combine_chunks().flatten()).reshape(-1, NUM_LEVELS)
-    targets_NL = probabilities(logits_NL.astype(np.float32))
+    targets_NL = probabilities(logits_of(weak_labels))
     wanted = pin_text_rows.filter(pc.is_in(pin_text_rows.column("pin_id"), pa.array({row["pin_id"] for row in rows})))
     pins = {row["pin_id"]: packed(row, text) for row in wanted.select(["pin_id", *FIELDS]).to_pylist()}
     examples = [
@@ -117,15 +117,6 @@ def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSett
         for row, level, target in zip(rows, most_likely_level(targets_NL).tolist(), list(targets_NL), strict=True)
     ]
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
-
-
-def refuse_unknown_pins(unknown: Collection[str], where: str, error: type[TableError] = TableError) -> None:
-    """Raise the error when pins of a table are not in pin_text."""
-    if unknown:
-        raise error(
-            f"{where}: {len(unknown)} pins have no row in pin_text (e.g. {', '.join(sorted(unknown)[:3])}). Run "
-            "python -m pipelines.build_pin_text on the same pins."
-        )
 
 
 def tokenised(examples: pa.Table, split: str, tokenizer: PairTokenizer, targets: Targets) -> Tokenised:

@@ -96,6 +96,7 @@ class Worker:
         self.uses_types = uses_token_types(self.teacher.backbone.config)
         self.weights_L = self._class_weights()
         self.optimizer = optimizer_of(self.teacher, settings)
+        self.rates = {phase.judged: self.rates_in(phase) for phase in self.phases}
         self.progress = checkpoint.resume(folder, self.teacher, self.optimizer)
 
     def learn(self, epoch: int) -> None:
@@ -179,12 +180,16 @@ class Worker:
         """The phase that an epoch of the run belongs to."""
         return next(phase for phase in self.phases if epoch in phase.epochs)
 
+    def rates_in(self, phase: Phase) -> list[float]:
+        """The full learning rate of every group of parameters in a phase."""
+        in_phase = self.settings.model_copy(update={"learning_rate": phase.learning_rate})
+        return [group["lr"] for group in parameter_groups(self.teacher, in_phase)]
+
     def set_rates(self, phase: Phase) -> None:
         """Give every group of parameters its learning rate of the present step."""
         share = rate_at(self.progress.step - phase.first_step, phase.steps, self.settings.warmup_share)
-        in_phase = self.settings.model_copy(update={"learning_rate": phase.learning_rate})
-        for group, full in zip(self.optimizer.param_groups, parameter_groups(self.teacher, in_phase), strict=True):
-            group["lr"] = full["lr"] * share
+        for group, rate in zip(self.optimizer.param_groups, self.rates[phase.judged], strict=True):
+            group["lr"] = rate * share
 
     def steps_of(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
         """The epoch's batches, as many together as make one step."""

@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pinrank.evaluation.baselines import ALL_SOURCES, MIN_PAIRS, Pair, bm25, fit_collections, frozen_cosine
-from pinrank.keys import hashes, rank_within
+from pinrank.evaluation.baselines import ALL_SOURCES, Pair, bm25, fit_collections, frozen_cosine, rows_to_fit
+from pinrank.keys import hashes
 from pinrank.levels import NUM_LEVELS
 from pinrank.precision import Precision
+from pinrank.sampling.by_source import rows_by_source
 from pinrank.tables import SOFT_LABELS
 from pinrank.text import TextSettings, pair_key, pin_text
 
@@ -106,9 +107,8 @@ def capped(pairs: Sequence[WeakPair], sources: Sequence[str], most: int | None, 
     """At most `most` pairs of each source, those with the smallest hashes, in the order given; None: all."""
     if most is None:
         return list(pairs)
-    _, codes = np.unique(np.asarray(sources), return_inverse=True)
-    order = hashes([pair_key(pair.query, pair.pin_id) for pair in pairs], seed)
-    return [pairs[row] for row in np.flatnonzero(rank_within(codes, order) < most)]
+    keys = [pair_key(pair.query, pair.pin_id) for pair in pairs]
+    return [pairs[row] for row in rows_by_source(sources, keys, most, seed)]
 
 
 def with_siblings(pairs: Sequence[WeakPair], same: SameImage, most: int, seed: int) -> list[WeakPair]:
@@ -135,13 +135,13 @@ def scores(
     of the pin's words that the query has, and the number of words of each.
     """
     words = [(query.lower().split(), pin_text(pin, text).lower().split()) for query, pin in pairs]
-    shared = [len(set(asked) & set(said)) for asked, said in words]
+    distinct = [(set(asked), set(said)) for asked, said in words]
     return np.column_stack(
         [
             frozen_cosine(pairs, backbone, text, precision),
             bm25(pairs, fit_collections(catalogue, {pin["source"] or "" for _, pin in pairs})),
-            [both / max(1, len(set(asked))) for both, (asked, _) in zip(shared, words, strict=True)],
-            [both / max(1, len(set(said))) for both, (_, said) in zip(shared, words, strict=True)],
+            [len(asked & said) / max(1, len(asked)) for asked, said in distinct],
+            [len(asked & said) / max(1, len(said)) for asked, said in distinct],
             [len(asked) for asked, _ in words],
             [len(said) for _, said in words],
         ]
@@ -149,11 +149,8 @@ def scores(
 
 
 def fit(scores_NF: Floats, levels_N: NDArray[np.int64], sources_N: NDArray[np.str_], seed: int = 0) -> WeakRanker:
-    """Fit the trees to train judgments: one forest a source that has MIN_PAIRS of them, and one for all."""
-    rows_of = {ALL_SOURCES: np.arange(len(levels_N))}
-    for source, count in zip(*np.unique(sources_N, return_counts=True), strict=True):
-        if count >= MIN_PAIRS:
-            rows_of[str(source)] = np.flatnonzero(sources_N == source)
+    """Fit the trees to train judgments: one forest a source that has enough of them, and one for all."""
+    rows_of = rows_to_fit(sources_N)
     return WeakRanker({source: _forest(scores_NF[rows], levels_N[rows], seed) for source, rows in rows_of.items()})
 
 
