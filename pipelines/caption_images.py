@@ -2,7 +2,7 @@
 
     python -m pipelines.caption_images --config pipelines/configs/demo/caption_images.yaml
     python -m pipelines.caption_images --tables runs/mine/tables --output runs/mine/captions \\
-        --merge_into runs/mine/tables/pins --captions.model Salesforce/blip-image-captioning-base@COMMIT
+        --merge_into runs/mine/tables/pins --captions.model Salesforce/blip-image-captioning-large@COMMIT
     ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
         python -m pipelines.caption_images --config pipelines/configs/full/caption_images.yaml
 

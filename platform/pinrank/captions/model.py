@@ -32,7 +32,8 @@ class CaptionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
-        "Salesforce/blip-image-captioning-base", description="a folder or a Hugging Face id, ID@REVISION"
+        "Salesforce/blip-image-captioning-large@2227ac38c9f16105cb0412e7cab4759978a8fd90",
+        description="a folder or a Hugging Face id, ID@REVISION, with safetensors",
     )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="of weights and activations")
     max_new_tokens: int = Field(30, ge=1, description="of a caption")
