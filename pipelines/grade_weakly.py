@@ -1,27 +1,32 @@
 """Give sampled pairs the grades of a cheap ranker, from which the teacher learns first.
 
     python -m pipelines.grade_weakly --config pipelines/configs/demo/grade_weakly.yaml
-    python -m pipelines.grade_weakly --tables runs/mine/tables --siblings_per_pair 0
+    python -m pipelines.grade_weakly --tables runs/mine/tables --siblings_per_query 0
 
 in : judgments/ (train only)  pin_text/  pins/ (which of them show the same image)  sampled_pairs/
-out: weak_labels/  the sampled pairs, and pins in other languages that show their pins' images; no judged pair, because
-     a pair that the teacher has met already is learnt by heart when its judgment comes
+out: weak_labels/  the sampled pairs, and for the judged queries pins in other languages that show what is near them; no
+     judged pair, because a pair that the teacher has met already is learnt by heart when its judgment comes
 The ranker is boosted trees on BM25, a pretrained encoder's cosine and word overlap, fitted on the train judgments.
 """
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow.compute as pc
 from pydantic import Field
 
+from pinrank.backbones import resolve
 from pinrank.faults import refuse_unknown_pins
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.precision import Precision
+from pinrank.student.encoder import TextEncoder
 from pinrank.tables import JUDGMENTS, PIN_TEXT, PINS, SAMPLED_PAIRS, SOFT_LABELS, read, write
-from pinrank.teacher.weak_labels import SameImage, as_soft_labels, capped, fit, scores, weak_pairs, with_siblings
-from pinrank.text import TextSettings
+from pinrank.teacher.siblings import NEAR, SameImage, WeakPair, in_other_locales
+from pinrank.teacher.weak_labels import PinRow, as_soft_labels, capped, fit, scores, weak_pairs
+from pinrank.text import TextSettings, pin_text
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +38,9 @@ class GradeWeakly(JobSettings):
     backbone: str = Field("all-MiniLM-L6-v2", description="a pretrained sentence encoder, whose cosine is one score")
     text: TextSettings = Field(TextSettings(), description="what of a pin the ranker reads")
     precision: Precision = "auto"
-    siblings_per_pair: int = Field(2, ge=0, description="pins in other locales that take a pair's grade, at most")
+    siblings_per_query: int = Field(9, ge=0, le=NEAR, description="pins in other locales for a judged query, at most")
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on graded pairs of pins of one source")
-    seed: int = Field(0, ge=0, description="another seed chooses other siblings, where a pair has more")
+    seed: int = Field(0, ge=0, description="another seed chooses other pins where chance decides")
 
 
 def main(settings: GradeWeakly) -> Summary:
@@ -48,12 +53,12 @@ def main(settings: GradeWeakly) -> Summary:
     texts = {pin["pin_id"]: pin for pin in catalogue}
     refuse_unknown_pins({pair.pin_id for pair in (*judged, *asked)} - texts.keys(), settings.tables)
     known = set(judged)
-    pairs = [
-        pair for pair in with_siblings(asked, same, settings.siblings_per_pair, settings.seed) if pair not in known
-    ]
+    foreign = pairs_with_siblings(settings, judged, catalogue, same)
+    pairs = [pair for pair in dict.fromkeys((*asked, *foreign)) if pair not in known]
     sources = [texts[pair.pin_id]["source"] or "" for pair in pairs]
     pairs = capped(pairs, sources, settings.max_pairs_per_source, settings.seed)
-    log.info("%d judged and %d sampled pairs; grading %d", len(judged), len(asked), len(pairs))
+    counts = (len(judged), len(asked), len(foreign), len(pairs))
+    log.info("%d judged and %d sampled pairs, %d with siblings; grading %d", *counts)
 
     read_pins = [texts[pair.pin_id] for pair in judged] + [texts[same.read_for(pair)] for pair in pairs]
     read_pairs = list(zip((pair.query for pair in (*judged, *pairs)), read_pins, strict=True))
@@ -72,6 +77,18 @@ def main(settings: GradeWeakly) -> Summary:
         "pairs": dict(sorted(Counter(labels.column("source").to_pylist()).items())),
     }
     return Summary(rows_in=len(judged) + len(asked), rows_out=len(pairs), details=details)
+
+
+def pairs_with_siblings(
+    settings: GradeWeakly, judged: Sequence[WeakPair], catalogue: Sequence[PinRow], same: SameImage
+) -> list[WeakPair]:
+    """The judged queries with pins in other locales; reads the backbone only when some are wanted."""
+    if not settings.siblings_per_query:
+        return []
+    encoder = TextEncoder.open(resolve(settings.backbone))
+    encode = partial(encoder.encode, max_tokens=settings.text.max_tokens, precision=settings.precision)
+    pins = {pin["pin_id"]: {"source": pin["source"] or "", "text": pin_text(pin, settings.text)} for pin in catalogue}
+    return in_other_locales(judged, pins, same, encode, settings.siblings_per_query, settings.seed)
 
 
 if __name__ == "__main__":

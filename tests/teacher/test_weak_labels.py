@@ -3,22 +3,13 @@ import pytest
 
 from pinrank.levels import probabilities
 from pinrank.tables import SOFT_LABELS, faults
-from pinrank.teacher.weak_labels import SameImage, WeakPair, as_soft_labels, capped, fit, scores, with_siblings
+from pinrank.teacher.siblings import WeakPair
+from pinrank.teacher.weak_labels import as_soft_labels, capped, fit, scores
 from pinrank.text import FIELDS, TextSettings
 
-PINS = [
-    {"pin_id": "cat", "locale": "en", "image_url": "cat.jpg"},
-    {"pin_id": "cat@de", "locale": "de", "image_url": "cat.jpg"},
-    {"pin_id": "cat@fr", "locale": "fr", "image_url": "cat.jpg"},
-    {"pin_id": "dog", "locale": "en", "image_url": "dog.jpg"},
-    {"pin_id": "plain", "locale": "en", "image_url": ""},
-    {"pin_id": "plain too", "locale": "de", "image_url": None},
-]
-SAME = SameImage.of(PINS)
 
-
-def pair(pin_id: str, locale: str = "en", query: str = "kitten") -> WeakPair:
-    return WeakPair(query, locale, pin_id)
+def pair(pin_id: str) -> WeakPair:
+    return WeakPair("kitten", "en", pin_id)
 
 
 def pin(pin_id: str, title: str, source: str = "a") -> dict[str, str]:
@@ -29,33 +20,6 @@ def pin(pin_id: str, title: str, source: str = "a") -> dict[str, str]:
         **dict.fromkeys(FIELDS, ""),
         "title": title,
     }
-
-
-def test_pins_that_show_one_image_are_siblings_and_a_pin_without_image_has_none() -> None:
-    assert SAME.siblings("cat") == ["cat@de", "cat@fr"]
-    assert SAME.siblings("dog") == SAME.siblings("plain") == SAME.siblings("unheard of") == []
-
-
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        (pair("cat@de"), "cat"),  # the sibling in the query's locale says what the query's words can be compared with
-        (pair("cat@de", locale="de"), "cat@de"),
-        (pair("cat@de", locale="ja"), "cat@de"),
-        (pair("cat"), "cat"),
-        (pair("plain too"), "plain too"),
-    ],
-)
-def test_a_pair_is_read_in_the_language_of_its_query_where_its_image_has_such_a_pin(given: WeakPair, read: str) -> None:
-    assert SAME.read_for(given) == read
-
-
-def test_a_pair_in_its_querys_locale_brings_its_siblings_and_no_pair_comes_twice() -> None:
-    pairs = [pair("cat"), pair("cat@de"), pair("dog"), pair("cat@fr", query="cat")]
-    assert with_siblings(pairs, SAME, most=5, seed=0) == [*pairs, pair("cat@fr")]
-    assert with_siblings(pairs, SAME, most=0, seed=0) == pairs
-    one = with_siblings([pair("cat")], SAME, most=1, seed=0)
-    assert len(one) == 2 and one == with_siblings([pair("cat")], SAME, most=1, seed=0)
 
 
 def test_a_cap_keeps_the_same_pairs_of_each_source_in_any_order() -> None:

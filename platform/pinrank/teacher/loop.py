@@ -103,6 +103,8 @@ class Worker:
         """What is left of one pass over this rank's share of the phase's pairs."""
         self.parallel.train()
         phase, last = self.phase_of(epoch), self.phases[-1]
+        if self.progress.step == phase.first_step:
+            self.optimizer.state.clear()  # moments of one kind of target mislead the first steps on another
         done = self.progress.step - phase.first_step_of(epoch)
         for micro_batches in islice(self.steps_of(epoch), done, None):
             loss = self.descend(micro_batches)

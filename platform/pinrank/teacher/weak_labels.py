@@ -5,35 +5,31 @@ to do with a pin. Boosted trees on the baselines' scores, fitted on the train ju
 a cheap ranker's grades are a good place to start from is known of ranking (Dehghani et al. 2017, "Neural ranking models
 with weak supervision") and, between bi- and cross-encoders, from Trans-Encoder (Liu et al. 2022).
 
-Pins that show one image are one thing: a grade given for the pin in the query's language also holds for those in other
-languages, which a ranker that counts words cannot read.
-
 Letters: N pairs, F = 6 scores, L = 5 levels.
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pinrank.evaluation.baselines import ALL_SOURCES, Pair, bm25, fit_collections, frozen_cosine, rows_to_fit
-from pinrank.keys import hashes
 from pinrank.levels import NUM_LEVELS
 from pinrank.precision import Precision
 from pinrank.sampling.by_source import rows_by_source
 from pinrank.tables import SOFT_LABELS
+from pinrank.teacher.siblings import WeakPair
 from pinrank.text import TextSettings, pair_key, pin_text
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
 Floats = NDArray[np.float64]
-PinRow = Mapping[str, Any]
+PinRow = Mapping[str, str]
 """A row of the pin_text table."""
 
 SMALLEST = 1e-3
@@ -41,44 +37,6 @@ SMALLEST = 1e-3
 
 LEAST_IN_LEAF = 40
 """Train pairs in a leaf: the scores are few and noisy."""
-
-
-@dataclass(frozen=True)
-class WeakPair:
-    """A query and a pin to be graded."""
-
-    query: str
-    query_locale: str
-    pin_id: str
-
-
-@dataclass(frozen=True)
-class SameImage:
-    """Which pins show the same image, and in which locale each of them is."""
-
-    image_of: Mapping[str, str]
-    locale_of: Mapping[str, str]
-    showing: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def of(cls, pins: Sequence[Mapping[str, Any]]) -> "SameImage":
-        """pins: pin_id, locale, image_url; one without an image has no siblings."""
-        image_of = {pin["pin_id"]: pin["image_url"] for pin in pins if pin["image_url"]}
-        showing = defaultdict(list)
-        for pin_id in sorted(image_of):
-            showing[image_of[pin_id]].append(pin_id)
-        return cls(image_of, {pin["pin_id"]: pin["locale"] for pin in pins}, showing)
-
-    def siblings(self, pin_id: str) -> list[str]:
-        """The other pins that show a pin's image, by id."""
-        return [other for other in self.showing.get(self.image_of.get(pin_id, ""), ()) if other != pin_id]
-
-    def read_for(self, pair: WeakPair) -> str:
-        """The pin to be read for a pair: its own, or its first sibling in the query's locale where it is not in it."""
-        if self.locale_of.get(pair.pin_id) == pair.query_locale:
-            return pair.pin_id
-        in_locale = (other for other in self.siblings(pair.pin_id) if self.locale_of[other] == pair.query_locale)
-        return next(in_locale, pair.pin_id)
 
 
 @dataclass(frozen=True)
@@ -109,21 +67,6 @@ def capped(pairs: Sequence[WeakPair], sources: Sequence[str], most: int | None, 
         return list(pairs)
     keys = [pair_key(pair.query, pair.pin_id) for pair in pairs]
     return [pairs[row] for row in rows_by_source(sources, keys, most, seed)]
-
-
-def with_siblings(pairs: Sequence[WeakPair], same: SameImage, most: int, seed: int) -> list[WeakPair]:
-    """The pairs, and for each whose pin is in the query's locale up to `most` with siblings in other locales.
-
-    Which, where there are more, depends on pair and seed alone. No pair comes twice.
-    """
-    found = dict.fromkeys(pairs)
-    for pair in pairs:
-        if same.locale_of.get(pair.pin_id) != pair.query_locale:
-            continue
-        others = [other for other in same.siblings(pair.pin_id) if same.locale_of[other] != pair.query_locale]
-        order = np.argsort(hashes([pair_key(pair.query, other) for other in others], seed))
-        found.update(dict.fromkeys(WeakPair(pair.query, pair.query_locale, others[place]) for place in order[:most]))
-    return list(found)
 
 
 def scores(
