@@ -1,4 +1,4 @@
-"""Measure BM25, the frozen bi-encoder, the teacher and the student against human judgments.
+"""Measure the baselines (BM25, the frozen bi-encoder, the search embedding), the teacher and the student.
 
     python -m pipelines.evaluate --config pipelines/configs/demo/evaluate.yaml                    # a run's test split
     python -m pipelines.evaluate --judgments DIR --teacher DIR --student DIR --output FILE.json   # other judgments
@@ -7,7 +7,7 @@
 in : tables/        judgments and pin_text of a run: its test split is measured, its dev split gives baselines levels
      judgments      a folder with queries, items and judgements .parquet in the public form (docs/tables.md): all its
                     judgments are measured, whatever their split. Or another judgments table on the pins of tables/.
-     teacher/ student/   either may be left out
+     teacher/ student/ search_embedding/   each may be left out
 out: FILE.json      metrics by segment and system with 95% intervals, by locale, differences, floors, counts, versions;
                     quarantine/FILE/ beside it, when a folder in the public form has rows that cannot be used
 """
@@ -51,6 +51,7 @@ class Evaluate(JobSettings):
     judgments: str | None = Field(None, description="folder of judgments in the public form; null: those of tables")
     teacher: str | None = Field(None, description="the teacher's folder; null: left out")
     student: str | None = Field(None, description="the student's folder; null: left out")
+    search_embedding: str | None = Field(None, description="the search embedding's folder, a baseline; null: left out")
     output: Path = Field(description="the JSON file to write")
     engine: EngineSettings = Field(EngineSettings(name="transformers"), description="what runs the teacher")
     frozen: FrozenSettings = Field(FrozenSettings(), description="the frozen bi-encoder")
@@ -76,7 +77,8 @@ class Evaluate(JobSettings):
 def main(settings: Evaluate) -> Summary:
     """Read the pairs, let every system grade them, measure, write, print."""
     refuse_unwritable(settings.output)
-    models = model_versions(settings.teacher, settings.student) | {"frozen": settings.frozen.backbone}
+    models = model_versions(settings.teacher, settings.student, settings.search_embedding)
+    models |= {"frozen": settings.frozen.backbone}
     task, dev = read(settings)
     keep_quarantined(task, settings.output)
     systems = grade(task, dev, settings)
@@ -115,7 +117,7 @@ def read(settings: Evaluate) -> tuple[Task, Task | None]:
 
 def grade(task: Task, dev: Task | None, settings: Evaluate) -> Systems:
     """All systems on the same pairs."""
-    systems = grade_baselines(task, dev, settings.frozen)
+    systems = grade_baselines(task, dev, settings.frozen, settings.search_embedding)
     if settings.teacher:
         grade_teacher(task, settings.teacher, settings.engine, systems)
     if settings.student:

@@ -237,6 +237,19 @@ PIN_EMBEDDINGS = Table(
     key=("pin_id",),
 )
 
+EXTERNAL_EMBEDDINGS = Table(
+    "external_embeddings",
+    pa.schema(
+        [
+            ("name", pa.string()),  # NAME@HASH of what made the vectors
+            ("id", pa.string()),
+            ("vector", pa.list_(pa.float16())),
+        ]
+    ),
+    required=("name", "id", "vector"),
+    key=("name", "id"),
+)
+
 CAPTIONS = Table(
     "captions",
     pa.schema([(name, pa.string()) for name in ("pin_id", "caption", "model", "image_hash")]),
@@ -246,7 +259,7 @@ CAPTIONS = Table(
 
 TABLES = (
     *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
-    *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, CAPTIONS),
+    *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, EXTERNAL_EMBEDDINGS, CAPTIONS),
 )
 
 

@@ -37,8 +37,11 @@ class Sources:
         return max(logs.num_rows(self.pins), logs.num_rows([*(self.log or []), *self.aggregates]))
 
 
-def sources(pins: str, log: str | None, aggregates: str | None, min_dwell_s: float, rows: int) -> Sources:
-    """Cut the inputs. Raises TableError when one is missing, or the aggregates were made with another `min_dwell_s`."""
+def sources(pins: str | None, log: str | None, aggregates: str | None, min_dwell_s: float, rows: int) -> Sources:
+    """Cut the inputs; pins None: only what people did is wanted.
+
+    Raises TableError when one is missing, or the aggregates were made with another `min_dwell_s`.
+    """
     earlier = []
     if aggregates is not None and exists(aggregates):
         for file, schema in schemas(aggregates, PIN_ENGAGEMENT.name):
@@ -50,7 +53,7 @@ def sources(pins: str, log: str | None, aggregates: str | None, min_dwell_s: flo
                 )
         earlier = logs.cut(aggregates, PIN_ENGAGEMENT, rows)
     return Sources(
-        pins=logs.cut(pins, units.PIN_FIELDS, rows),
+        pins=[] if pins is None else logs.cut(pins, units.PIN_FIELDS, rows),
         log=None if log is None else logs.cut(log, ENGAGEMENT, rows),
         aggregates=earlier,
     )

@@ -1,6 +1,7 @@
 """The two baselines that every table of results holds: BM25, and the cosine of an untouched bi-encoder.
 
-Both give a score and no level. Their levels come from a regression of the level on the score (`fit_levels`).
+A third, where there is an engagement log: the cosine of the search embedding. They give a score and no level. Their
+levels come from a regression of the level on the score (`fit_levels`).
 Shape letters: N pairs, U distinct texts, D vector.
 """
 
@@ -80,6 +81,18 @@ def frozen_cosine(pairs: Sequence[Pair], backbone: str, text: TextSettings, prec
     texts, which = distinct([*queries, *pins])
     vectors_UD = TextEncoder.open(resolve(backbone)).encode(texts, text.max_tokens, precision)
     queries_ND, pins_ND = vectors_UD[which[: len(pairs)]], vectors_UD[which[len(pairs) :]]
+    return np.asarray(np.einsum("nd,nd->n", queries_ND, pins_ND, dtype=np.float64))
+
+
+def search_cosine(pairs: Sequence[Pair], folder: str, precision: "Precision") -> Floats:
+    """Cosine of query and pin under a search embedding, float64[N] in [-1, 1]; ModelError when the folder has none."""
+    from pinrank.search_embedding.export import open_search_embedding
+
+    model = open_search_embedding(folder)
+    queries, query_of_pair = distinct([query for query, _ in pairs])
+    texts, pin_of_pair = distinct(model.pin_texts([pin for _, pin in pairs]))
+    queries_ND = model.encode_queries(queries, precision)[query_of_pair]
+    pins_ND = model.encode_pins(texts, precision)[pin_of_pair]
     return np.asarray(np.einsum("nd,nd->n", queries_ND, pins_ND, dtype=np.float64))
 
 

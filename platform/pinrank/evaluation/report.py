@@ -32,7 +32,7 @@ METRICS = (
     "ece",
     "ece_raw",
 )
-BASELINES = ("bm25", "frozen")
+BASELINES = ("bm25", "frozen", "search embedding")
 MODELS = ("teacher", "student")
 
 HEADINGS = ("nDCG@10", "nDCG@20", "P@8", "acc.", *(f"{cut}+" for cut in CUTS), "QWK", "rho", "ECE", "raw")

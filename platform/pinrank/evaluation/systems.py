@@ -1,4 +1,4 @@
-"""Grading the same pairs with every system: the two baselines, the teacher and the student."""
+"""Grading the same pairs with every system: the baselines, the teacher and the student."""
 
 import logging
 from dataclasses import dataclass, field
@@ -7,10 +7,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.distinct import distinct
-from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine
+from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine, search_cosine
 from pinrank.evaluation.judged import Floats, Graded, from_logits, from_scores
 from pinrank.evaluation.task import Task
 from pinrank.precision import Precision
+from pinrank.search_embedding.export import read_card as read_search_card
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
 from pinrank.teacher.export import read_card
@@ -43,22 +44,29 @@ class Systems:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def model_versions(teacher: str | None, student: str | None) -> dict[str, str]:
+def model_versions(teacher: str | None, student: str | None, search_embedding: str | None = None) -> dict[str, str]:
     """The versions of the models that are to be measured; ModelError when a folder holds none."""
-    versions = {"teacher": read_card(teacher).version} if teacher else {}
+    versions = {"search embedding": read_search_card(search_embedding).version} if search_embedding else {}
+    versions |= {"teacher": read_card(teacher).version} if teacher else {}
     return versions | ({"student": read_student_card(student).version} if student else {})
 
 
-def grade_baselines(task: Task, dev: Task | None, frozen: FrozenSettings) -> Systems:
-    """BM25 and the frozen bi-encoder on the task's pairs; dev, where given, teaches them levels."""
+def grade_baselines(
+    task: Task, dev: Task | None, frozen: FrozenSettings, search_embedding: str | None = None
+) -> Systems:
+    """BM25, the frozen bi-encoder and, where its folder is given, the search embedding on the task's pairs.
+
+    dev, where given, teaches them levels.
+    """
     log.info("baselines: %d pairs, %d dev pairs for their levels", len(task.pairs), len(dev.pairs) if dev else 0)
     systems = Systems()
     dev_pairs = dev.pairs if dev else []
-    cosines = frozen_cosine([*task.pairs, *dev_pairs], frozen.backbone, frozen.text, frozen.precision)
-    scores = {
-        "bm25": _bm25(task, dev),
-        "frozen": (cosines[: len(task.pairs)], cosines[len(task.pairs) :]),
-    }
+    both = [*task.pairs, *dev_pairs]
+    cosines = {"frozen": frozen_cosine(both, frozen.backbone, frozen.text, frozen.precision)}
+    if search_embedding:
+        cosines["search embedding"] = search_cosine(both, search_embedding, frozen.precision)
+    split = {name: (found_N[: len(task.pairs)], found_N[len(task.pairs) :]) for name, found_N in cosines.items()}
+    scores = {"bm25": _bm25(task, dev), **split}
     for name, (scores_N, dev_scores) in scores.items():
         systems.graded[name] = _with_levels(task, scores_N, dev, dev_scores)
         if dev is None:

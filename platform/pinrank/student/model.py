@@ -24,20 +24,19 @@ class RankerSettings(BaseModel):
 
 
 class Tower(nn.Module):
-    """Text to a vector of length 1: the encoder's mean over tokens, normalised."""
+    """Text to a vector of length 1: the encoder's mean over tokens, projected where a width is given, normalised."""
 
-    def __init__(self, encoder: PreTrainedModel) -> None:
+    def __init__(self, encoder: PreTrainedModel, output_dim: int | None = None) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
-
-    @property
-    def vector_dim(self) -> int:
-        return hidden_size(self.encoder)
+        self.vector_dim = output_dim or hidden_size(encoder)
+        self.projection = nn.Linear(hidden_size(encoder), output_dim, bias=False) if output_dim else nn.Identity()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """input_ids_NT and attention_mask_NT (int64) to vectors_ND, float32."""
         hidden_NTD = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return nn.functional.normalize(pool(hidden_NTD.float(), attention_mask, "mean"), dim=-1)
+        pooled_NH = pool(hidden_NTD.float(), attention_mask, "mean")
+        return nn.functional.normalize(self.projection(pooled_NH).float(), dim=-1)
 
 
 class Ranker(nn.Module):

@@ -47,11 +47,11 @@ from pinrank.teacher.phases import Phase, phases_of
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
+from pinrank.training_run import REFUSED
 
 log = logging.getLogger(__name__)
 
 PUBLISHED = "teacher"
-REFUSED = "refused.txt"
 STEPS_BETWEEN_LOGS = 25
 PROBE_PAIRS = 512
 EVALUATION_BATCH = 128
