@@ -10,8 +10,11 @@ from pinrank.cluster import ClusterSettings
 from pinrank.datasets.fetch import SOURCES, Source
 from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.tables import TABLES, Table
+from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
 from pipelines.sample_impressions import SampleImpressions
+from pipelines.train_graph_embedding import TrainGraphEmbedding
+from pipelines.train_search_embedding import TrainSearchEmbedding
 
 
 def section(page: str, name: str) -> str:
@@ -67,10 +70,20 @@ def names_of(model: type[BaseModel]) -> set[str]:
     return names
 
 
+def said_in(page: str) -> set[str]:
+    """The words of a Markdown page that are set as code."""
+    inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    return set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
+
+
 @pytest.mark.parametrize("job", [BuildPinText, SampleImpressions])
 def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], root: Path):
-    page = (root / "docs/data-plane.md").read_text()
-    inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
-    said = set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
     groups = {"words", "strata", "rates", "guarantees", "active", "rows", "boilerplate", "weights"}
+    said = said_in((root / "docs/data-plane.md").read_text())
     assert names_of(job) - groups - {"click", "long_click", "save"} <= said
+
+
+@pytest.mark.parametrize("job", [TrainSearchEmbedding, TrainGraphEmbedding])
+def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], root: Path):
+    elsewhere = names_of(TextSettings) | {"click", "long_click", "save"}
+    assert names_of(job) - elsewhere <= said_in((root / "docs/embeddings.md").read_text())

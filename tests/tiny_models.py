@@ -9,6 +9,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pinrank.backbones import resolve
+from pinrank.search_embedding.export import SearchEmbeddingCard, save_search_embedding
+from pinrank.search_embedding.model import build_towers
+from pinrank.search_embedding.settings import SearchEmbeddingSettings
 from pinrank.teacher.export import TeacherCard, publish
 from pinrank.teacher.model import HeadSettings, Teacher, open_backbone
 from pinrank.text import TextSettings
@@ -121,6 +124,14 @@ def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
             torch.nn.init.normal_(layer.weight, std=0.5)
     card = {"backbone": str(backbone), "pooling": "first", "head": head, "text": text, "metrics": {}, "lineage": {}}
     return publish(teacher, "tiny", card, str(folder))
+
+
+def tiny_search_embedding(folder: Path, backbone: Path) -> SearchEmbeddingCard:
+    """An untrained search embedding on `backbone`, without vectors."""
+    settings = SearchEmbeddingSettings(backbone=str(backbone))
+    tokenizer = AutoTokenizer.from_pretrained(str(backbone))
+    card = {"name": "tiny", "backbone": str(backbone), "text": settings.text, "metrics": {}, "lineage": {}}
+    return save_search_embedding(build_towers(settings), tokenizer, folder, **card)
 
 
 def _model(kind: str, vocabulary: int) -> Any:

@@ -1,10 +1,13 @@
 """pinrank.evaluation.baselines: BM25 a source, the frozen MiniLM, and levels learned from scores."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine
-from pinrank.text import TextSettings
+from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, frozen_cosine, search_cosine
+from pinrank.text import FIELDS, TextSettings
+from tests.tiny_models import tiny_search_embedding
 
 PHOTO_CAT = {"source": "photos", "title": "a cat on a sofa"}
 PHOTO_DOG = {"source": "photos", "title": "a dog in the park"}
@@ -32,6 +35,14 @@ def test_frozen_cosine_is_the_published_models() -> None:
     assert cosines[2] == pytest.approx(1.0, abs=1e-5)
     assert cosines[0] > cosines[1] + 0.2
     np.testing.assert_allclose(cosines, frozen_cosine(pairs, "all-MiniLM-L6-v2", TextSettings(), "auto"), atol=0.02)
+
+
+def test_search_cosine_is_that_of_the_towers_in_the_folder(tiny_bert_dir: Path, tmp_path: Path) -> None:
+    tiny_search_embedding(tmp_path / "search", tiny_bert_dir)
+    named = {**dict.fromkeys(FIELDS, ""), **PHOTO_CAT}
+    cosines = search_cosine([("A  CAT on a sofa", named), ("a dog", named)], str(tmp_path / "search"), "float32")
+    assert cosines[0] == pytest.approx(1.0, abs=1e-5)  # one tower, one text: a query is normalised before it is read
+    assert cosines[1] < 1 - 1e-4
 
 
 def test_levels_follow_the_score_within_each_source() -> None:

@@ -20,6 +20,7 @@ from pinrank.unseen import NOTHING
 from pipelines.evaluate import Evaluate, main
 from tests import tidy_folder
 from tests.serve_apps.shop import make_shop
+from tests.tiny_models import tiny_search_embedding
 
 SMALL = WorldSettings(num_pins=300, num_queries=120, judged_per_query=8, num_impressions=0)
 
@@ -47,16 +48,20 @@ def evaluate(*arguments: object) -> dict[str, Any]:
     return dict(json.loads(settings.output.read_text()))
 
 
-def test_a_runs_test_split_is_measured_for_all_four_systems(
-    tables_dir: Path, tiny_teacher_dir: Path, student_dir: Path, tmp_path: Path
+def test_a_runs_test_split_is_measured_for_all_systems(
+    tables_dir: Path, tiny_teacher_dir: Path, student_dir: Path, tiny_bert_dir: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run" / "evaluation.json"
+    search = tiny_search_embedding(tmp_path / "search", tiny_bert_dir)
     found = evaluate(
-        "--tables", tables_dir, "--teacher", tiny_teacher_dir, "--student", student_dir, "--output", output
+        "--tables", tables_dir, "--teacher", tiny_teacher_dir, "--student", student_dir,
+        "--search_embedding", tmp_path / "search", "--output", output,
     )  # fmt: skip
     test_rows = [row for row in generate(SMALL).judgments.to_pylist() if row["split"] == "test"]
     overall = found["metrics"]["overall"]
-    assert list(overall) == ["bm25", "frozen", "teacher", "student"]
+    assert list(overall) == ["bm25", "frozen", "search embedding", "teacher", "student"]
+    assert {"student-search embedding", "teacher-search embedding"} <= set(found["differences"]["overall"])
+    assert found["versions"]["search embedding"] == search.version
     for entry in overall.values():
         assert entry["num_pairs"] == len(test_rows)
         assert all(entry[name] is not None for name in METRICS if "ece" not in name)
@@ -102,6 +107,8 @@ def test_nothing_to_measure_is_refused_with_the_mend(tables_dir: Path, tmp_path:
         evaluate("--judgments", tmp_path / "nowhere", "--output", tmp_path / "out.json")
     with pytest.raises(PinrankError, match="so this is no teacher"):
         evaluate("--tables", tables_dir, "--teacher", tmp_path, "--output", tmp_path / "out.json")
+    with pytest.raises(PinrankError, match="so this is no search embedding"):
+        evaluate("--tables", tables_dir, "--search_embedding", tmp_path, "--output", tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
 
 
