@@ -79,10 +79,9 @@ def main(settings: TrainSearchEmbedding) -> Summary:
     lineage = {"engagement": settings.log.model_dump(mode="json"), "tables": settings.tables, **counts}
     card = train(pairs, among, settings.embedding, settings.pairs, settings.name, output, lineage)
     queries = queries_of(settings, engaged)
-    pin_vectors = encode(texts, output, "pin", settings.encoding)
-    tables.write(pin_vectors, f"{output}/{PINS}", tables.EXTERNAL_EMBEDDINGS)
-    query_vectors = encode(queries, output, "query", settings.encoding)
-    tables.write(query_vectors, f"{output}/{QUERIES}", tables.EXTERNAL_EMBEDDINGS)
+    vectors = encode({"pin": texts, "query": queries}, output, settings.encoding)
+    tables.write(vectors["pin"], f"{output}/{PINS}", tables.EXTERNAL_EMBEDDINGS)
+    tables.write(vectors["query"], f"{output}/{QUERIES}", tables.EXTERNAL_EMBEDDINGS)
     details = {
         "embedding": card.version,
         "metrics": card.metrics,

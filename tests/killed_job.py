@@ -30,6 +30,18 @@ def kill_after(shards: int, output: Path, pipeline: str, options: Sequence[str])
         psutil.wait_procs(family, timeout=10)
 
 
+def kill_training_worker(before_ns: int, beside: Path) -> None:
+    """SIGKILL the processes that train once a run in the folder `beside` has a checkpoint newer than `before_ns`."""
+    deadline = time.monotonic() + KILL_DEADLINE_S
+    while time.monotonic() < deadline:
+        if any(found.stat().st_mtime_ns > before_ns for found in beside.glob(".*.training-*/checkpoint.pt")):
+            for process in psutil.Process().children(recursive=True):
+                if "RayTrainWorker" in " ".join(process.cmdline()):
+                    process.kill()
+            return
+        time.sleep(0.002)
+
+
 def without_cluster() -> dict[str, str]:
     """This environment for a job that starts a session of its own."""
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}

@@ -1,5 +1,6 @@
 """Tiny models with random weights, made on the spot: for tests of mechanics, never of quality."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,13 @@ def tiny_teacher(folder: Path, backbone: Path) -> TeacherCard:
     return publish(teacher, "tiny", card, str(folder))
 
 
-def tiny_search_embedding(folder: Path, backbone: Path) -> SearchEmbeddingCard:
+def tiny_search_embedding(
+    folder: Path, backbone: Path, lineage: Mapping[str, Any] | None = None
+) -> SearchEmbeddingCard:
     """An untrained search embedding on `backbone`, without vectors."""
     settings = SearchEmbeddingSettings(backbone=str(backbone))
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
-    card = {"name": "tiny", "backbone": str(backbone), "text": settings.text, "metrics": {}, "lineage": {}}
+    card = {"name": "tiny", "backbone": str(backbone), "text": settings.text, "metrics": {}, "lineage": lineage or {}}
     return save_search_embedding(build_towers(settings), tokenizer, folder, **card)
 
 

@@ -22,6 +22,7 @@ from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.teacher.settings import LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
+from tests.killed_job import kill_training_worker
 from tests.tiny_models import tiny_backbone
 
 pytestmark = pytest.mark.ray
@@ -130,7 +131,8 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
                 process.kill()
     assert not folder.exists()
     (work,) = tmp_path.glob(".killed.training-*")
-    killer = threading.Thread(target=kill_training_worker, args=((work / "checkpoint.pt").stat().st_mtime_ns, work))
+    checkpoint = work / "checkpoint.pt"
+    killer = threading.Thread(target=kill_training_worker, args=(checkpoint.stat().st_mtime_ns, tmp_path))
     killer.start()
     resumed = trained(chosen, folder)
     killer.join()
@@ -169,16 +171,4 @@ def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None
     deadline = time.monotonic() + KILL_DEADLINE_S
     while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.pt")):
         assert driver.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def kill_training_worker(before_ns: int, work: Path) -> None:
-    """SIGKILL the process that trains as soon as it has written a checkpoint newer than `before_ns`."""
-    deadline = time.monotonic() + KILL_DEADLINE_S
-    while time.monotonic() < deadline:
-        if (work / "checkpoint.pt").exists() and (work / "checkpoint.pt").stat().st_mtime_ns > before_ns:
-            for process in psutil.Process().children(recursive=True):
-                if "RayTrainWorker" in " ".join(process.cmdline()):
-                    process.kill()
-            return
         time.sleep(0.002)

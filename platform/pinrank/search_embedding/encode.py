@@ -1,7 +1,7 @@
 """Texts by id to vectors of a search embedding, on Ray Data actors."""
 
 import logging
-import math
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,6 @@ from pinrank.embeddings.external import table_of
 from pinrank.errors import TableError
 from pinrank.precision import Precision
 from pinrank.search_embedding.export import open_search_embedding, read_card
-from pinrank.student.export import max_pin_tokens
 
 log = logging.getLogger(__name__)
 
@@ -25,38 +24,36 @@ TEXTS_PER_CALL = 2048
 
 
 class Encoder:
-    """Rows of (id, text) to rows of EXTERNAL_EMBEDDINGS: a class for Ray Data's map_batches."""
+    """Rows of (id, text) of one side to rows of (id, vector): a class for Ray Data's map_batches."""
 
-    def __init__(self, folder: str, side: Side, threads: int, precision: Precision) -> None:
+    def __init__(self, folder: str, threads: int, precision: Precision) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        found = open_search_embedding(folder)
-        text = found.card.text
-        self.name = found.card.version
-        self.tower = found.query_tower if side == "query" else found.pin_tower
-        self.max_tokens = text.max_query_tokens if side == "query" else max_pin_tokens(text)
+        self.model = open_search_embedding(folder)
         self.precision = precision
 
     def __call__(self, texts: pa.Table) -> pa.Table:
-        vectors_ND = self.tower.encode(texts["text"].to_pylist(), self.max_tokens, self.precision)
-        return table_of(self.name, texts["id"].combine_chunks(), vectors_ND)
+        (side,) = texts["side"].unique().to_pylist()
+        encode = self.model.encode_queries if side == "query" else self.model.encode_pins
+        vectors_ND = encode(texts["text"].to_pylist(), self.precision).astype(np.float16)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(vectors_ND.ravel(), pa.float16()), vectors_ND.shape[1])
+        return pa.table({"side": texts["side"], "id": texts["id"], "vector": vectors})
 
 
-def encode(texts: dict[str, str], folder: str, side: Side, settings: EncodingSettings) -> pa.Table:
-    """EXTERNAL_EMBEDDINGS of texts by id, sorted by id. Needs a Ray session; the folder must be seen by every node.
+def encode(texts: Mapping[Side, Mapping[str, str]], folder: str, settings: EncodingSettings) -> dict[Side, pa.Table]:
+    """EXTERNAL_EMBEDDINGS, sorted by id, of the texts by id of each side.
 
-    A query's text must be normalised. Raises TableError when there is no text.
+    Needs a Ray session; the folder must be seen by every node. Raises TableError when a side has no text.
     """
-    if not texts:
-        raise TableError(f"{side}: no text, so there is nothing to embed.")
-    rows = pa.table({"id": list(texts), "text": list(texts.values())})
-    by_length = rows.take(
-        pc.sort_indices(pc.binary_length(rows["text"]))
-    )  # neighbours of like length are padded little
-    encoded = ray.data.from_arrow(by_length, override_num_blocks=math.ceil(rows.num_rows / TEXTS_PER_CALL)).map_batches(
+    card = read_card(folder)
+    ids = {side: pa.array(sorted(said), pa.string()) for side, said in texts.items()}
+    if empty := [side for side, known in ids.items() if not len(known)]:
+        raise TableError(f"{empty[0]}: no text, so there is nothing to embed.")
+    vectors = {side: np.zeros((len(known), card.vector_dim), dtype=np.float16) for side, known in ids.items()}
+    encoded = ray.data.from_arrow([block for side, said in texts.items() for block in _blocks(side, said)]).map_batches(
         Encoder,
-        fn_constructor_args=(folder, side, settings.threads_per_actor, settings.precision),
+        fn_constructor_args=(folder, settings.threads_per_actor, settings.precision),
         batch_format="pyarrow",
         batch_size=None,
         concurrency=settings.concurrency,
@@ -64,11 +61,18 @@ def encode(texts: dict[str, str], folder: str, side: Side, settings: EncodingSet
         num_gpus=settings.gpus_per_actor,
     )
     encoded.context.enable_progress_bars = False
-    card = read_card(folder)
-    ids = pa.array(sorted(texts))
-    vectors_ND = np.zeros((len(ids), card.vector_dim), dtype=np.float16)
     for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+        side = batch["side"][0].as_py()
         flat = batch["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        vectors_ND[pc.index_in(batch["id"], value_set=ids).to_numpy()] = flat.reshape(batch.num_rows, -1)
-    log.info("embedded %d %s texts", len(ids), side)
-    return table_of(card.version, ids, vectors_ND)
+        places = pc.index_in(batch["id"], value_set=ids[side]).to_numpy()
+        vectors[side][places] = flat.reshape(batch.num_rows, -1)
+        log.info("embedded %d %s texts", batch.num_rows, side)
+    return {side: table_of(card.version, known, vectors[side]) for side, known in ids.items()}
+
+
+def _blocks(side: Side, texts: Mapping[str, str]) -> Iterator[pa.Table]:
+    """Texts of one side, neighbours of like length, which are padded little."""
+    ordered = sorted(texts, key=lambda known: len(texts[known]))
+    for start in range(0, len(ordered), TEXTS_PER_CALL):
+        known = ordered[start : start + TEXTS_PER_CALL]
+        yield pa.table({"side": [side] * len(known), "id": known, "text": [texts[each] for each in known]})
