@@ -23,7 +23,7 @@ from pydantic import Field
 from pinrank.cluster import ClusterSettings
 from pinrank.dirt import Report
 from pinrank.durable import MountedFolder
-from pinrank.engagement.people import LogSettings, evidence_of_log
+from pinrank.engagement.log_evidence import LogSettings, evidence_of_log
 from pinrank.graph_embedding.edges import edges_of, graph_of
 from pinrank.graph_embedding.export import save_graph_embedding
 from pinrank.graph_embedding.factorise import pin_vectors

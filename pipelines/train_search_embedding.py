@@ -29,7 +29,7 @@ from pinrank.dirt import Report
 from pinrank.durable import MountedFolder
 from pinrank.embeddings.encode import EncodingSettings
 from pinrank.embeddings.external import PINS, QUERIES
-from pinrank.engagement.people import LogSettings, evidence_of_log
+from pinrank.engagement.log_evidence import LogSettings, evidence_of_log
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.search_embedding.encode import encode

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pinrank.cluster import ClusterSettings
-from pinrank.engagement.people import LogSettings, evidence_of_log
+from pinrank.engagement.log_evidence import LogSettings, evidence_of_log
 from pinrank.errors import TableError
 from pinrank.tables import ENGAGEMENT, write
 from tests.engagement.logged import log
