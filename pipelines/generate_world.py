@@ -1,10 +1,14 @@
-"""Generate a small world, with judgments, impressions and an engagement log. It proves nothing about search quality.
+"""Generate a world of any size: pins, pictures, judgments, daily logs. It proves nothing about search quality.
 
     python -m pipelines.generate_world --config pipelines/configs/demo/generate_world.yaml
-    python -m pipelines.generate_world --output runs/big/tables --world.num_pins 100000 --world.num_impressions 1000000
+    python -m pipelines.generate_world --output runs/big/tables --world.num_pins 500000 --world.num_users 1000000 \\
+        --world.num_queries 10000 --world.num_impressions 10000000
 
 in : nothing but a seed
-out: pins/  judgments/  impressions/  engagement/  generated.json (the settings; its presence says: not real)
+out: pins/  judgments/  impressions/DAY/  engagement/DAY/  truth/DAY/ (the true level of every impression)
+     images/ (of the first pins, when asked for)  generated.json (the settings; its presence says: not real)
+
+Memory does not grow with the impressions. Safe to kill at any point: the same command goes on where it stopped.
 For real public judgments see docs/data.md; pipelines.import_judgments takes the place of this job.
 """
 
@@ -12,9 +16,8 @@ import logging
 
 from pydantic import Field
 
-from pinrank.datasets.world import WorldSettings, generate, mark_generated
+from pinrank.datasets.world import WorldSettings, write_world
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS, write
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +30,12 @@ class GenerateWorld(JobSettings):
 
 
 def main(settings: GenerateWorld) -> Summary:
-    """Generate, write."""
+    """Write what is missing of the world."""
     log.warning("a generated world: its quality figures prove nothing about search relevance")
-    world = generate(settings.world)
-    rows = {}
-    mark_generated(settings.output, settings.world)
-    for table in (PINS, JUDGMENTS, IMPRESSIONS, ENGAGEMENT):
-        data = getattr(world, table.name)
-        log.info("writing %s: %d rows", table.name, data.num_rows)
-        write(data, f"{settings.output}/{table.name}", table)
-        rows[table.name] = data.num_rows
-    return Summary(rows_in=0, rows_out=sum(rows.values()), details=rows)
+    written = write_world(settings.world, settings.output)
+    images = min(settings.world.images, settings.world.num_pins)
+    details = {**written.rows, "images": images, "resumed_files": written.resumed_files}
+    return Summary(rows_in=0, rows_out=sum(written.rows.values()), details=details)
 
 
 if __name__ == "__main__":

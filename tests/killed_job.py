@@ -14,12 +14,14 @@ KILL_DEADLINE_S = 300
 """For a session of its own to start and commit a few shards, on a machine that is busy with other things."""
 
 
-def kill_after(shards: int, output: Path, pipeline: str, options: Sequence[str]) -> None:
-    """Start a pipeline as its own process; SIGKILL it and all its children once it has committed so many shards."""
+def kill_after(
+    shards: int, output: Path, pipeline: str, options: Sequence[str], files: str = "shard-*.parquet"
+) -> None:
+    """Start a pipeline as its own process; SIGKILL it and all its children once it has committed so many files."""
     command = [sys.executable, "-m", f"pipelines.{pipeline}", *options]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, env=without_cluster()) as job:
         deadline = time.monotonic() + KILL_DEADLINE_S
-        while len(list(output.glob("shard-*.parquet"))) < shards:
+        while len(list(output.glob(files))) < shards:
             assert job.poll() is None and time.monotonic() < deadline, job.stderr.read().decode()  # type: ignore[union-attr]
             time.sleep(0.002)
         family = psutil.Process(job.pid).children(recursive=True)

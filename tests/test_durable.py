@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pinrank.durable import MountedFolder, exclusive, replace_folder, staging_of, write_text
+from pinrank.durable import MountedFolder, exclusive, refuse_other_content, replace_folder, staging_of, write_text
 from pinrank.errors import CommitError, TableError
 
 
@@ -32,6 +32,15 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path):
     with pytest.raises(TableError, match=r"work: holds no card\.json.*left alone"):
         replace_folder(finished(tmp_path / "work", "new"), tmp_path / "work")
     assert (tmp_path / "work" / "thesis.txt").read_text() == "years"
+
+
+def test_a_table_with_a_folder_a_day_is_a_table(tmp_path: Path):
+    (tmp_path / "log/2026-01-31").mkdir(parents=True)
+    (tmp_path / "log/2026-01-31/part.parquet").write_text("rows")
+    refuse_other_content(tmp_path / "log", "*.parquet")
+    (tmp_path / "log/2026-01-31").rename(tmp_path / "log/work")
+    with pytest.raises(TableError, match=r"log: holds no \*\.parquet.*left alone"):
+        refuse_other_content(tmp_path / "log", "*.parquet")
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path):

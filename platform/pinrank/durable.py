@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -17,6 +18,9 @@ from pinrank.errors import CommitError, TableError
 
 MARKS = ("card.json", "manifest.json", "*.parquet")
 """What tells a model, a store and a table: the first that a folder holds is its kind."""
+
+DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+"""How the folders are called that a table may have, one a day."""
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -57,9 +61,10 @@ def replace_folder(staging: Path, target: Path) -> None:
 def refuse_other_content(target: Path, mark: str) -> None:
     """Raise TableError when a folder is there, is not empty and holds nothing that matches the glob pattern `mark`.
 
-    A long job asks before it starts.
+    What lies in the folder of a day counts. A long job asks before it starts.
     """
-    if target.exists() and any(target.iterdir()) and not any(target.glob(mark)):
+    held = chain(target.glob(mark), target.glob(f"{DAY}/{mark}"))
+    if target.exists() and any(target.iterdir()) and not any(held):
         raise TableError(
             f"{target}: holds no {mark}, so it is not what an earlier run wrote here and is left alone. Choose another "
             "output, or remove the folder."

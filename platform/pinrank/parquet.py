@@ -1,5 +1,6 @@
 """Parquet files and folders, at a local path or any URI that pyarrow.fs opens: read by file, replaced as a whole."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from pinrank.durable import replace_folder, staging_of
+from pinrank.durable import put_in_place, replace_folder, staging_of
 from pinrank.errors import TableError
 
 NOT_ROWS = (".", "_", "manifest.json", "quarantine")
@@ -137,6 +138,22 @@ def write_part(data: pa.Table, folder: str, number: int) -> None:
     pq.write_table(data, f"{inner}/{part_name(number)}", filesystem=filesystem, compression="zstd")
 
 
+def put_file(data: pa.Table, path: str) -> None:
+    """Write one file of a table that grows file by file: there whole or not at all, on a local disk as in a bucket.
+
+    Raises TableError when it cannot be written.
+    """
+    filesystem, inner = filesystem_of(path)
+    try:
+        filesystem.create_dir(inner.rpartition("/")[0], recursive=True)
+        if isinstance(filesystem, pafs.LocalFileSystem):
+            _put_local(data, Path(inner))
+        else:
+            pq.write_table(data, inner, filesystem=filesystem, compression="zstd")
+    except OSError as cause:
+        raise TableError(f"{path}: cannot be written: {one_line(cause)}. Choose another output, or free it.") from cause
+
+
 @contextmanager
 def replaced(path: str, num_parts: int) -> Iterator[str]:
     """A folder for the files 0..num_parts - 1 of a table; when the block ends they take the place of what is at `path`.
@@ -171,6 +188,14 @@ def remove_folder(path: str) -> None:
 def one_line(cause: BaseException) -> str:
     """An exception's message without line breaks, 300 characters at most."""
     return " ".join(str(cause).split())[:300].rstrip(".")
+
+
+def _put_local(data: pa.Table, target: Path) -> None:
+    for left in target.parent.glob(f".{target.name}.*.tmp"):
+        left.unlink()  # by a killed process; where another one writes at this moment, its rename will fail
+    staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    pq.write_table(data, staging, compression="zstd")
+    put_in_place(staging, target)
 
 
 def _write_local(data: pa.Table, target: Path) -> None:

@@ -158,6 +158,20 @@ IMPRESSIONS = Table(
     key=("impression_id",),
 )
 
+TRUTH = Table(
+    "truth",
+    pa.schema(
+        [
+            ("impression_id", pa.string()),
+            ("query", pa.string()),
+            ("pin_id", pa.string()),
+            ("level", pa.int8()),
+        ]
+    ),
+    required=("impression_id", "query", "pin_id", "level"),
+    key=("impression_id",),
+)
+
 PIN_TEXT = Table(
     "pin_text",
     pa.schema(
@@ -258,7 +272,7 @@ CAPTIONS = Table(
 )
 
 TABLES = (
-    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, PIN_TEXT),
+    *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, TRUTH, PIN_TEXT),
     *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, EXTERNAL_EMBEDDINGS, CAPTIONS),
 )
 

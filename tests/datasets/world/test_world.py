@@ -1,17 +1,15 @@
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from pinrank.datasets import world
-from pinrank.datasets.world import World, WorldSettings, forget_generated, generate, mark_generated
-from pinrank.datasets.world_things import Things, true_levels
-from pinrank.datasets.world_words import FACETS, LOCALES, PHRASES, SUBJECTS, TOPICS
+from pinrank.datasets.world import World, WorldSettings, generate
+from pinrank.datasets.world.things import Things, true_levels
+from pinrank.datasets.world.words import FACETS, LOCALES, PHRASES, SUBJECTS, TOPICS
 from pinrank.errors import SettingsError
-from pinrank.parquet import exists
-from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS, faults, write
+from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS, TRUTH, faults
 from pinrank.text import normalise_query
 
 
@@ -30,7 +28,7 @@ def test_another_seed_makes_another_world(small: World) -> None:
     assert other.judgments != small.judgments
 
 
-@pytest.mark.parametrize("table", [PINS, JUDGMENTS, IMPRESSIONS, ENGAGEMENT], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [PINS, JUDGMENTS, IMPRESSIONS, ENGAGEMENT, TRUTH], ids=lambda table: table.name)
 def test_tables_keep_their_own_rules(small: World, table: object) -> None:
     data = getattr(small, table.name)
     assert data.schema == table.schema
@@ -48,6 +46,11 @@ def test_judged_and_shown_pins_exist(small: World) -> None:
     pins = set(small.pins.column("pin_id").to_pylist())
     for table in (small.judgments, small.impressions, small.engagement):
         assert set(table.column("pin_id").to_pylist()) <= pins
+
+
+def test_world_has_every_topic_in_every_language(small: World) -> None:
+    said = " ".join(filter(None, small.pins.column("link_description").to_pylist()))
+    assert all(topic in said for topics in TOPICS.values() for topic in topics)
 
 
 def test_all_levels_locales_sources_and_splits_occur(small: World) -> None:
@@ -114,6 +117,47 @@ def test_some_pins_have_no_text() -> None:
     assert 0 < len(silent) < 30
 
 
+def test_truth_is_a_function_of_query_and_pin_and_agrees_with_the_judgments(small: World) -> None:
+    assert small.truth.select(["impression_id", "query", "pin_id"]) == small.impressions.select(
+        ["impression_id", "query", "pin_id"]
+    )
+    level_of = {(row["query"], row["pin_id"]): round(row["relevance"] * 4) + 1 for row in small.judgments.to_pylist()}
+    seen = 0
+    for row in small.truth.to_pylist():
+        pair = (row["query"], row["pin_id"])
+        seen += pair in level_of
+        assert level_of.setdefault(pair, row["level"]) == row["level"]
+    assert seen > 100
+
+
+def test_better_pins_are_shown_higher_and_clicked_more(small: World) -> None:
+    shown = small.impressions.to_pylist()
+    levels = small.truth.column("level").to_pylist()
+    mean = {
+        level: np.mean(
+            [(row["position"], bool(row["actions"])) for row, each in zip(shown, levels, strict=True) if each == level],
+            axis=0,
+        )
+        for level in (1, 5)
+    }
+    assert mean[5][0] < mean[1][0] and mean[5][1] > 5 * mean[1][1]
+
+
+def test_pages_have_all_positions_once_for_one_query_at_one_time(small: World) -> None:
+    pages: dict[tuple[str, str], list[int]] = {}
+    for row in small.impressions.to_pylist():
+        pages.setdefault((row["ts"], row["query"]), []).append(row["position"])
+    assert all(sorted(positions) == list(range(1, 11)) for positions in pages.values())
+
+
+def test_a_board_has_an_owner_and_people_name_theirs_in_their_own_ways(small: World) -> None:
+    saves = [row for row in small.engagement.to_pylist() if row["action"] == "save"]
+    boards = Counter((row["user_hash"], row["board_title"]) for row in saves)
+    titles = Counter(title for _, title in boards)
+    assert max(boards.values()) > 1 and max(titles.values()) > 1
+    assert len(titles) > 5 * len(TOPICS["en"])
+
+
 def test_logged_actions_are_those_of_the_impressions(small: World) -> None:
     shown = Counter(action for actions in small.impressions.column("actions").to_pylist() for action in actions)
     logged = Counter(small.engagement.column("action").to_pylist())
@@ -140,18 +184,7 @@ def test_module_says_that_it_proves_nothing() -> None:
     assert "proves NOTHING about search quality" in (world.__doc__ or "")
 
 
-def test_generated_log_is_forgotten_and_a_real_one_is_not(tmp_path: Path) -> None:
-    folder = str(tmp_path)
-    write(ENGAGEMENT.schema.empty_table(), f"{folder}/engagement", ENGAGEMENT)
-    assert not forget_generated(folder)
-    assert exists(f"{folder}/engagement")
-    mark_generated(folder, WorldSettings())
-    assert forget_generated(folder)
-    assert not exists(f"{folder}/engagement")
-    assert not forget_generated(folder)
-
-
 def test_world_without_impressions_has_an_empty_log() -> None:
     made = generate(WorldSettings(num_pins=20, num_queries=5, num_impressions=9))
-    assert (made.impressions.num_rows, made.engagement.num_rows) == (0, 0)
+    assert (made.impressions.num_rows, made.engagement.num_rows, made.truth.num_rows) == (0, 0, 0)
     assert isinstance(made.engagement, pa.Table)
