@@ -15,7 +15,7 @@ from pipelines.import_judgments import ImportJudgments
 from pipelines.import_judgments import main as import_judgments
 from tests import tidy_folder as tidy
 
-WORLD = {"num_pins": 200, "num_users": 500, "num_queries": 30, "num_impressions": 20_000}
+WORLD = {"seed": 1, "num_pins": 200, "num_users": 500, "num_queries": 30, "num_impressions": 20_000}
 
 
 @pytest.fixture
