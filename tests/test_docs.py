@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pinrank.cluster import ClusterSettings
 from pinrank.datasets.fetch import SOURCES, Source
 from pinrank.datasets.layouts import LAYOUTS, Layout
+from pinrank.datasets.world import WorldSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
@@ -74,6 +75,11 @@ def said_in(page: str) -> set[str]:
     """The words of a Markdown page that are set as code."""
     inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
     return set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
+
+
+def test_every_setting_of_a_generated_world_is_documented(root: Path):
+    page = section((root / "docs/data.md").read_text(), "Without any")
+    assert set(WorldSettings.model_fields) <= set(re.findall(r"`(?:world\.)?(\w+)`", page))
 
 
 @pytest.mark.parametrize("job", [BuildPinText, SampleImpressions])
