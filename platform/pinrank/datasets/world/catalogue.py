@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pinrank.datasets.world.settings import WorldSettings, rng_of
 from pinrank.datasets.world.things import Shelves, Things, distinct_queries, draw, shelved
-from pinrank.keys import hashes
+from pinrank.keys import Hashes, hashes
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def catalogue_of(settings: WorldSettings) -> Catalogue:
     queries, texts = distinct_queries(rng, queries, settings.num_queries)
     pins = draw(rng_of(settings.seed, "pins"), settings.num_pins)
     cumulated_Q = np.cumsum(1.0 / np.arange(1, len(texts) + 1))
-    users = hashes([f"user {user}" for user in range(settings.num_users)], settings.seed)
+    users = hashes((f"user {user}" for user in range(settings.num_users)), settings.seed)
     return Catalogue(
         settings=settings,
         pins=pins,
@@ -47,5 +47,12 @@ def catalogue_of(settings: WorldSettings) -> Catalogue:
         queries=queries,
         texts_Q=pa.array(texts),
         cumulated_Q=cumulated_Q / cumulated_Q[-1],
-        user_hashes=pa.array([f"{user:016x}" for user in users.tolist()]),
+        user_hashes=_hex_of(users),
     )
+
+
+def _hex_of(hashes_N: Hashes) -> pa.Array:
+    """16 hex digits each, made without a Python string for each."""
+    digits = hashes_N.astype(">u8").tobytes().hex().encode()
+    offsets = np.arange(0, len(digits) + 1, 16, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(hashes_N), pa.py_buffer(offsets), pa.py_buffer(digits))
