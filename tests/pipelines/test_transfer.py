@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pinrank.datasets.world import generate
-from pinrank.datasets.world_words import LOCALES
+from pinrank.datasets.world.words import LOCALES
 from pinrank.errors import JudgmentError
 from pinrank.pipeline import parse
 from pinrank.teacher.export import read_card
