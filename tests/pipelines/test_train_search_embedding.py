@@ -18,7 +18,7 @@ from pipelines.generate_world import main as generate_world
 from pipelines.train_search_embedding import TrainSearchEmbedding, main
 from tests.killed_job import kill_training_worker
 
-WORLD = {"num_pins": 200, "num_users": 60, "num_queries": 60, "num_impressions": 6_000, "judged_per_query": 2}
+WORLD = {"num_pins": 200, "num_users": 60, "num_queries": 120, "num_impressions": 10_000, "judged_per_query": 1}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def settings_of(world: Path, backbone: Path, output: Path) -> TrainSearchEmbeddi
     return TrainSearchEmbedding(
         tables=str(world),
         output=output,
-        pairs={"min_users": 1, "held_out_share": 0.2, "recall_at": [10]},
+        pairs={"min_users": 1, "held_out_share": 0.3, "recall_at": [10]},
         embedding={
             "backbone": str(backbone),
             "output_dim": 16,
@@ -41,7 +41,7 @@ def settings_of(world: Path, backbone: Path, output: Path) -> TrainSearchEmbeddi
             "batch_size": 16,
             "learning_rate": 2e-3,
             "precision": "float32",
-            "checkpoint_every_steps": 3,
+            "checkpoint_every_steps": 2,
             "num_workers": 2,
             "threads_per_worker": 1,
         },
