@@ -32,9 +32,10 @@ from pinrank.engagement.settings import EngagementSettings
 from pinrank.precision import autocast
 from pinrank.teacher.batches import length_grouped
 from pinrank.teacher.examples import EXAMPLES, judged_examples, tokenised
+from pinrank.teacher.families import uses_token_types
 from pinrank.teacher.lora import open_trainable
 from pinrank.teacher.losses import loss_of
-from pinrank.teacher.model import Teacher, uses_token_types
+from pinrank.teacher.model import Teacher
 from pinrank.teacher.optimisation import optimizer_of
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.tokens import PairTokenizer, padded

@@ -47,7 +47,7 @@ from pinrank.evaluation.trial import (
     try_teacher,
 )
 from pinrank.pipeline import Summary, run
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.teacher.overrides import overridden
 from pinrank.teacher.settings import TeacherSettings
 

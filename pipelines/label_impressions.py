@@ -29,7 +29,7 @@ from pinrank.labeling import shards
 from pinrank.labeling.job import Job, WorkerSettings, grade
 from pinrank.labeling.manifest import survey
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings
 from pinrank.text import TextSettings
 

@@ -13,8 +13,10 @@ from pinrank.backbones import resolve
 from pinrank.search_embedding.export import SearchEmbeddingCard, save_search_embedding
 from pinrank.search_embedding.model import build_towers
 from pinrank.search_embedding.settings import SearchEmbeddingSettings
-from pinrank.teacher.export import TeacherCard, publish
-from pinrank.teacher.model import HeadSettings, Teacher, open_backbone
+from pinrank.teacher.card import TeacherCard
+from pinrank.teacher.export import publish
+from pinrank.teacher.model import Teacher, open_backbone
+from pinrank.teacher.settings import HeadSettings
 from pinrank.text import TextSettings
 
 TINY = ("xlm-roberta", "deberta-v2", "t5", "llama", "mistral", "qwen2", "qwen3")

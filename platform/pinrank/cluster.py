@@ -7,7 +7,6 @@ import logging
 import os
 from pathlib import Path
 
-import ray
 from pydantic import BaseModel, ConfigDict, Field
 
 log = logging.getLogger(__name__)
@@ -44,6 +43,8 @@ def connect(settings: ClusterSettings | None = None) -> None:
     A process that is connected already stays where it is, so pipelines can be called one after the other. A local
     session listens on loopback and ends with the process.
     """
+    import ray
+
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
@@ -55,6 +56,8 @@ def connect(settings: ClusterSettings | None = None) -> None:
 
 def start_local(settings: ClusterSettings) -> None:
     """Start a session on this machine with bounded shared memory."""
+    import ray
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
         address="local",

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
-from ray.train.v2.api.exceptions import TrainingFailedError
 
 import pinrank
 from pinrank.cluster import KEPT_MEMORY
@@ -23,6 +20,9 @@ from pinrank.durable import exclusive
 from pinrank.errors import ModelError
 
 log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+"""How far a run is; pinrank.teacher.checkpoint writes it."""
 
 REFUSED = "refused.txt"
 """What a worker writes when training again would only fail again."""
@@ -86,8 +86,13 @@ def fit(
 ) -> None:
     """Run Ray Train until the workers have published into the run's folder.
 
-    Raises ModelError that names `output` when they failed, or said in REFUSED why they will not publish.
+    Raises ModelError that names `output` when they failed, or said in REFUSED why they will not publish. Ray Train's
+    controller imports the module of `worker` too: one without torch starts it two seconds sooner.
     """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
     trainer = TorchTrainer(
         worker,
         train_loop_config=dict(config),

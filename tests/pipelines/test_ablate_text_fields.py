@@ -6,7 +6,7 @@ import pytest
 
 from pinrank.errors import JudgmentError
 from pinrank.pipeline import parse
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.text import FIELDS
 from pipelines.ablate_text_fields import AblateTextFields, main
 from tests.pipelines.tiny_comparison import read_report, write_config, write_tables

@@ -5,7 +5,7 @@ import pytest
 from pinrank.errors import TableError
 from pinrank.pipeline import parse
 from pinrank.tables import JUDGMENTS, PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS, read, write
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.unseen import held_out_queries
 from pipelines.build_pin_text import BuildPinText
 from pipelines.build_pin_text import main as build_pin_text

@@ -12,7 +12,7 @@ from pinrank.levels import expected_level, most_likely_level, probabilities
 from pinrank.pipeline import parse
 from pinrank.student.export import open_student
 from pinrank.tables import JUDGMENTS, read
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import packed
 from pipelines.build_review_queue import BuildReviewQueue

@@ -9,7 +9,7 @@ from pinrank.datasets.world import generate
 from pinrank.datasets.world.words import LOCALES
 from pinrank.errors import JudgmentError
 from pinrank.pipeline import parse
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pipelines.transfer import Transfer, main
 from tests.pipelines.tiny_comparison import WORLD, read_report, write_config, write_tables
 

@@ -14,7 +14,8 @@ from pinrank import lexical
 from pinrank.embeddings import store
 from pinrank.student import features
 from pinrank.student.export import open_student, save_student
-from pinrank.student.model import Ranker, RankerSettings, Student, Tower
+from pinrank.student.model import Ranker, Student, Tower
+from pinrank.student.settings import RankerSettings
 from pinrank.teacher.model import open_backbone
 from pinrank.text import TextSettings
 

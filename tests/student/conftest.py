@@ -11,8 +11,7 @@ from pinrank.student import features
 from pinrank.student.batches import example_features
 from pinrank.student.export import StudentBundle, open_student, save_student
 from pinrank.student.loop import build_student
-from pinrank.student.model import RankerSettings
-from pinrank.student.settings import StudentSettings
+from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.text import FIELDS, TextSettings
 
 TEXT = TextSettings(max_query_tokens=8, max_tokens=32)

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from pinrank.errors import ModelError
-from pinrank.student.model import Ranker, RankerSettings
+from pinrank.student.model import Ranker
 from pinrank.student.ranker import RANKER_FILE, RankerWeights, open_ranker
+from pinrank.student.settings import RankerSettings
 
 D, F, N = 24, 7, 33
 

@@ -8,7 +8,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from pinrank.errors import ModelError
-from pinrank.teacher.export import open_teacher, read_card
+from pinrank.teacher.card import read_card
+from pinrank.teacher.export import open_teacher
 from pinrank.teacher.tokens import PairTokenizer, padded
 from tests.tiny_models import tiny_teacher
 

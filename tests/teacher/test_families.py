@@ -12,8 +12,9 @@ from transformers import AutoTokenizer
 from pinrank.errors import ModelError
 from pinrank.teacher.export import publish
 from pinrank.teacher.families import family_of
-from pinrank.teacher.model import HeadSettings, Teacher, backbone_family, open_backbone
+from pinrank.teacher.model import Teacher, backbone_family, open_backbone
 from pinrank.teacher.score import EngineSettings, TransformersEngine, grade_pairs, largest_difference, open_engine
+from pinrank.teacher.settings import HeadSettings
 from pinrank.teacher.tokens import PairTokenizer
 from pinrank.text import TextSettings, packed
 from tests.tiny_models import TINY, tiny_backbone

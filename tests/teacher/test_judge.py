@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from pinrank import tables
 from pinrank.errors import ModelError, ParityError
 from pinrank.levels import LEVELS, NAMES, probabilities
-from pinrank.teacher.export import TeacherCard, open_teacher, read_card
+from pinrank.teacher.card import TeacherCard, read_card
+from pinrank.teacher.export import open_teacher
 from pinrank.teacher.frame import frame_of, guideline
 from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.judge_engines import TransformersJudge, level_logprobs

@@ -11,8 +11,8 @@ from pinrank.errors import ParityError
 from pinrank.teacher.checkpoint import trained_weights
 from pinrank.teacher.lora import merged, open_trainable, refuse_if_changed
 from pinrank.teacher.losses import loss_of
-from pinrank.teacher.model import HeadSettings, Teacher
-from pinrank.teacher.settings import LoraSettings, TeacherSettings
+from pinrank.teacher.model import Teacher
+from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from tests.tiny_models import tiny_backbone
 
 CPU = torch.device("cpu")

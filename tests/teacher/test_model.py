@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pinrank.errors import ModelError
-from pinrank.teacher.model import HeadSettings, Teacher, build_head, open_backbone, pool
+from pinrank.teacher.model import Teacher, build_head, open_backbone, pool
+from pinrank.teacher.settings import HeadSettings
 
 HIDDEN_NTD = torch.tensor([[[1.0], [2.0], [9.0]], [[3.0], [5.0], [7.0]]])
 MASK_NT = torch.tensor([[1, 1, 0], [1, 1, 1]])

@@ -5,10 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pinrank.teacher.export import CARD, TeacherCard
-from pinrank.teacher.model import HeadSettings
+from pinrank.teacher.card import CARD, TeacherCard
 from pinrank.teacher.once import IDENTITY, is_done
-from pinrank.teacher.settings import TeacherSettings
+from pinrank.teacher.settings import HeadSettings, TeacherSettings
 from pinrank.teacher.train import identity_of
 from pinrank.text import TextSettings
 

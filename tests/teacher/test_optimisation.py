@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pinrank.teacher.model import HeadSettings, Teacher, open_backbone
+from pinrank.teacher.model import Teacher, open_backbone
 from pinrank.teacher.optimisation import layer_of, parameter_groups
-from pinrank.teacher.settings import TeacherSettings
+from pinrank.teacher.settings import HeadSettings, TeacherSettings
 
 
 @pytest.mark.parametrize(

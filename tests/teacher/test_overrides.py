@@ -3,9 +3,8 @@
 import pytest
 
 from pinrank.errors import SettingsError
-from pinrank.teacher.model import HeadSettings
 from pinrank.teacher.overrides import overridden
-from pinrank.teacher.settings import LoraSettings, TeacherSettings
+from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from pinrank.text import FieldBudgets, TextSettings
 
 BASE = TeacherSettings(

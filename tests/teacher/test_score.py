@@ -11,8 +11,9 @@ import torch
 
 from pinrank.levels import probabilities
 from pinrank.teacher.export import publish
-from pinrank.teacher.model import HeadSettings, Teacher, open_backbone
+from pinrank.teacher.model import Teacher, open_backbone
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
+from pinrank.teacher.settings import HeadSettings
 from pinrank.text import TextSettings
 
 TOLERANCE = 1e-4

@@ -15,11 +15,10 @@ import pytest
 
 from pinrank.durable import exclusive
 from pinrank.errors import CommitError, ModelError, TableError
+from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.examples import EXAMPLES
-from pinrank.teacher.export import TeacherCard, read_card
-from pinrank.teacher.model import HeadSettings
 from pinrank.teacher.score import EngineSettings, grade_pairs
-from pinrank.teacher.settings import LoraSettings, TeacherSettings
+from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
 from tests.killed_job import kill_training_worker

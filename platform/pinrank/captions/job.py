@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field
-from ray.data import Dataset
 
 from pinrank.captions.images import Fetcher, ImageSettings, Unreadable, decode
 from pinrank.captions.model import Captioner, CaptionSettings, model_version
@@ -20,6 +20,9 @@ from pinrank.faults import Fault, fault
 from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
 from pinrank.shard_stream import Actors, Concurrency, Todo, Work, finish, read_work, two_stages
 from pinrank.tables import CAPTIONS, quarantine
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 FETCHED = pa.struct(
     [
@@ -163,6 +166,6 @@ def _open(job: Job) -> Captioner:
     return Captioner(job.captions)
 
 
-def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> Dataset:
+def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> "Dataset":
     actors = Actors(workers.concurrency, workers.model_cpus, workers.model_gpus, workers.model_threads)
     return two_stages(todo, fetch, workers.fetch_cpus, CaptionStage, actors, job)

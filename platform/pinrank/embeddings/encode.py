@@ -3,11 +3,11 @@
 import logging
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray.data
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.errors import TableError
@@ -15,6 +15,9 @@ from pinrank.precision import Precision
 from pinrank.student.export import open_student
 from pinrank.tables import PIN_EMBEDDINGS
 from pinrank.text import FIELDS
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,8 @@ def embed(pin_text: pa.Table, student: str, settings: EncodingSettings) -> pa.Ta
 
 
 def _encode(pins: pa.Table, student: str, settings: EncodingSettings) -> pa.Table:
+    import ray.data
+
     # Neighbours of like length are padded little.
     by_length = pins.take(pc.sort_indices(_text_bytes(pins)))
     num_blocks = math.ceil(pins.num_rows / PINS_PER_CALL)
@@ -102,7 +107,7 @@ def _text_bytes(pin_text: pa.Table) -> pa.ChunkedArray:
     return total
 
 
-def _counted(encoded: ray.data.Dataset, total: int) -> Iterator[pa.Table]:
+def _counted(encoded: "Dataset", total: int) -> Iterator[pa.Table]:
     done = 0
     for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
         done += batch.num_rows

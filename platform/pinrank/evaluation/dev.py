@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 LEAST_DEV_PAIRS = 50
 """A source with fewer dev pairs says too little to choose an epoch by."""
@@ -29,4 +28,6 @@ def _spearman(scores_N: NDArray[np.floating], grades_N: NDArray[np.floating]) ->
     """0 where one side is constant."""
     if len(np.unique(scores_N)) < 2 or len(np.unique(grades_N)) < 2:
         return 0.0
+    from scipy.stats import spearmanr
+
     return float(spearmanr(scores_N, grades_N)[0])

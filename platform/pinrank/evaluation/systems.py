@@ -14,7 +14,7 @@ from pinrank.precision import Precision
 from pinrank.search_embedding.export import read_card as read_search_card
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import TextSettings, packed
 

@@ -28,8 +28,8 @@ from pinrank.evaluation.report_files import write_files
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, Summary, versions
+from pinrank.teacher.card import read_card
 from pinrank.teacher.examples import judged_examples
-from pinrank.teacher.export import read_card
 from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.once import train_once
 from pinrank.teacher.score import EngineSettings

@@ -20,7 +20,7 @@ from pinrank.levels import NUM_LEVELS, expected_level, probabilities
 from pinrank.soft_labels import logits_of, unusable_labels
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
-from pinrank.teacher.export import read_card
+from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import packed
 

@@ -5,15 +5,12 @@ Letters: N pairs, U distinct texts, T tokens, F features, L = 5 levels.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 import xxhash
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.backbones import resolve
@@ -23,6 +20,10 @@ from pinrank.student.export import max_pin_tokens
 from pinrank.student.features import FeatureSpec, raw_features
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
 from pinrank.text import FIELDS, TextSettings, pin_text
+
+if TYPE_CHECKING:  # the actors that prepare do without torch
+    import torch
+    from torch import Tensor
 
 WINDOW_BATCHES = 16
 """Batches that are read together and cut by length, so that a batch pads little."""
@@ -37,6 +38,8 @@ class Prepare:
     """EXAMPLES to token ids and normalised features: a class for Ray Data's map_batches."""
 
     def __init__(self, backbone: str, text: TextSettings, stats: LexicalStats, spec: FeatureSpec) -> None:
+        from transformers import AutoTokenizer
+
         self.tokenizer = AutoTokenizer.from_pretrained(resolve(backbone))
         self.template = text_template(self.tokenizer)
         self.text = text
@@ -62,19 +65,19 @@ class Prepare:
 class Batch:
     """Pairs ready for Student.forward and the loss; queries and pins hold each distinct text once, as (ids, mask)."""
 
-    queries: tuple[Tensor, Tensor]
-    pins: tuple[Tensor, Tensor]
-    query_of_pair: Tensor
-    pin_of_pair: Tensor
-    features_NF: Tensor
-    target_NL: Tensor
-    temperature_N: Tensor
-    weight_N: Tensor
+    queries: "tuple[Tensor, Tensor]"
+    pins: "tuple[Tensor, Tensor]"
+    query_of_pair: "Tensor"
+    pin_of_pair: "Tensor"
+    features_NF: "Tensor"
+    target_NL: "Tensor"
+    temperature_N: "Tensor"
+    weight_N: "Tensor"
 
     def __len__(self) -> int:
         return len(self.weight_N)
 
-    def inputs(self, device: torch.device) -> tuple[Any, ...]:
+    def inputs(self, device: "torch.device") -> tuple[Any, ...]:
         """The arguments of Student.forward on a device."""
         queries, pins = ((ids.to(device), mask.to(device)) for ids, mask in (self.queries, self.pins))
         rest = (self.query_of_pair, self.pin_of_pair, self.features_NF)
@@ -99,6 +102,8 @@ def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Itera
 
 def collate(rows: pa.Table, pad_id: int) -> Batch:
     """Prepared rows as one padded batch."""
+    import torch
+
     queries, query_of_pair = _distinct(rows, "query", pad_id)
     pins, pin_of_pair = _distinct(rows, "pin", pad_id)
     return Batch(
@@ -113,11 +118,13 @@ def collate(rows: pa.Table, pad_id: int) -> Batch:
     )
 
 
-def _distinct(rows: pa.Table, side: str, pad_id: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+def _distinct(rows: pa.Table, side: str, pad_id: int) -> "tuple[tuple[Tensor, Tensor], Tensor]":
     """The distinct texts of a side, padded, and which of them each pair has.
 
     U and T are rounded up, U with texts that no pair has, so that few shapes occur (see pinrank.teacher.tokens).
     """
+    import torch
+
     keys_N = rows[f"{side}_key"].to_numpy()
     _, first_U, which_N = np.unique(keys_N, return_index=True, return_inverse=True)
     first_U = np.pad(first_U, (0, -len(first_U) % ROWS_STEP), mode="edge")

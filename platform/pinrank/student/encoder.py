@@ -5,20 +5,21 @@ Letters: N texts, T tokens, D vector.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import AutoTokenizer
 
 from pinrank import precision as arithmetic
 from pinrank.precision import Precision
-from pinrank.student.model import Tower
-from pinrank.teacher.model import open_backbone
 from pinrank.teacher.tokens import Template, rounded_up, template_of, token_ids
 from pinrank.text import LONGEST_TOKEN
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from pinrank.student.model import Tower
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
@@ -30,7 +31,9 @@ LENGTH_STEP = 8
 class TextEncoder:
     """A tower with its tokenizer, in evaluation mode on one device."""
 
-    def __init__(self, tower: Tower, tokenizer: Any, device: torch.device | None = None) -> None:
+    def __init__(self, tower: "Tower", tokenizer: Any, device: "torch.device | None" = None) -> None:
+        import torch
+
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tower = tower.eval().to(self.device)
         self.tokenizer = tokenizer
@@ -39,10 +42,17 @@ class TextEncoder:
     @classmethod
     def open(cls, folder: str | Path) -> "TextEncoder":
         """Load a tower from a Hugging Face folder; ModelError when it cannot be."""
+        from transformers import AutoTokenizer
+
+        from pinrank.student.model import Tower
+        from pinrank.teacher.model import open_backbone
+
         return cls(Tower(open_backbone(str(folder))), AutoTokenizer.from_pretrained(str(folder)))
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""
+        import torch
+
         vectors_ND = np.zeros((len(texts), self.tower.vector_dim), dtype=np.float32)
         token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
         order = sorted(range(len(texts)), key=lambda place: len(token_ids[place]))
@@ -73,8 +83,10 @@ def tokenise(tokenizer: Any, template: Template, texts: Sequence[str], max_token
     return [[*template.before, *ids[:room], *template.after] for ids in token_ids(tokenizer, cut)]
 
 
-def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> "tuple[Tensor, Tensor]":
     """Sequences of unequal length as ids_NT and mask_NT, int64, padded on the right to the longest, rounded up."""
+    import torch
+
     lengths = np.asarray([len(ids) for ids in token_ids])
     mask_NT = np.arange(rounded_up(lengths.max(initial=1), LENGTH_STEP)) < lengths[:, None]
     ids_NT = np.full(mask_NT.shape, pad_id, dtype=np.int64)

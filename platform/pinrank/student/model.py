@@ -6,21 +6,12 @@ Letters: N pairs, T tokens, D vector, H first hidden layer, F features, G = F + 
 import itertools
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from pinrank.levels import LEVELS, NUM_LEVELS
+from pinrank.student.settings import RankerSettings
 from pinrank.teacher.model import hidden_size, pool
-
-
-class RankerSettings(BaseModel):
-    """The MLP over query vector, pin vector, their product and the features."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hidden: tuple[int, ...] = Field((128, 64), min_length=1, description="widths; the first is stored for every pin")
-    dropout: float = Field(0.1, ge=0, lt=1)
 
 
 class Tower(nn.Module):

@@ -1,10 +1,18 @@
-"""What the student is made of and how it is trained."""
+"""What the student is made of and how it is trained; read by every job, so torch stays out of here."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.precision import Precision
-from pinrank.student.model import RankerSettings
 from pinrank.text import TextSettings
+
+
+class RankerSettings(BaseModel):
+    """The MLP over query vector, pin vector, their product and the features."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: tuple[int, ...] = Field((128, 64), min_length=1, description="widths; the first is stored for every pin")
+    dropout: float = Field(0.1, ge=0, lt=1)
 
 
 class StudentSettings(BaseModel):

@@ -9,15 +9,9 @@ import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray.data
-from ray.train import Checkpoint, CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
-from ray.train.v2.api.exceptions import TrainingFailedError
-from safetensors.torch import load_model
-from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.backbones import refuse_foreign_code, resolve
@@ -30,9 +24,12 @@ from pinrank.student.batches import Prepare, example_features
 from pinrank.student.examples import shuffled
 from pinrank.student.export import CARD, StudentCard, save_student
 from pinrank.student.features import FeatureSpec
-from pinrank.student.loop import WEIGHTS, build_student, train_worker
 from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+    from ray.train import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +55,11 @@ def train(
     document frequencies BM25 uses. Needs a Ray session, and on several machines a `folder` that all of them see.
     Raises ModelError when training fails; nothing is published then.
     """
+    from safetensors.torch import load_model
+    from transformers import AutoTokenizer
+
+    from pinrank.student.loop import WEIGHTS, build_student
+
     refuse_foreign_code(settings.backbone, allow_auto_map=False)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
@@ -94,8 +96,10 @@ def _fit_spec(learning: pa.Table, stats: LexicalStats) -> FeatureSpec:
     return features.fit(example_features(sample["query"].to_pylist(), rows, stats))
 
 
-def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats, spec: FeatureSpec) -> ray.data.Dataset:
+def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats, spec: FeatureSpec) -> "Dataset":
     """Tokenise and featurise once; every epoch then reads the result from shared memory."""
+    import ray.data
+
     num_blocks = math.ceil(examples.num_rows / ROWS_PER_CALL)
     prepared = ray.data.from_arrow(examples, override_num_blocks=num_blocks).map_batches(
         Prepare,
@@ -109,16 +113,20 @@ def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats,
 
 
 def _fit(
-    prepared: dict[str, ray.data.Dataset],
+    prepared: "dict[str, Dataset]",
     num_rows: int,
     settings: StudentSettings,
     spec: FeatureSpec,
     work: str,
     folder: str,
-) -> tuple[Checkpoint, dict[str, float]]:
+) -> "tuple[Checkpoint, dict[str, float]]":
     """Run Ray Train; the best epoch's checkpoint and metrics."""
+    from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
     trainer = TorchTrainer(
-        train_worker,
+        _work,
         train_loop_config={
             "settings": settings.model_dump(mode="json"),
             "spec": spec.model_dump(mode="json"),
@@ -147,3 +155,10 @@ def _fit(
         raise ModelError(f"{folder}: training failed, nothing was published: {reason[-600:]}") from cause
     best, metrics = max(result.best_checkpoints, key=lambda found: found[1]["quality"])
     return best, {name: float(value) for name, value in metrics.items() if name != "quality"}
+
+
+def _work(config: dict[str, Any]) -> None:
+    """What a worker does. Ray Train's controller opens this function too, and needs no model's code for it."""
+    from pinrank.student.loop import train_worker
+
+    train_worker(config)

@@ -6,7 +6,6 @@ Letters: N pairs, L = 5 levels.
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import minimize_scalar
 
 from pinrank.evaluation.metrics import expected_calibration_error
 from pinrank.levels import probabilities
@@ -54,6 +53,7 @@ def fit_calibration(
 
 def temperature_of(logits_NL: NDArray[np.floating], levels_N: NDArray[np.int64]) -> float:
     """The temperature in RANGE whose softmax gives the human levels the largest likelihood."""
+    from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         graded_NL = probabilities(logits_NL, float(np.exp(log_temperature)))

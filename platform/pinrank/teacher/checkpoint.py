@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pinrank.durable import put_in_place
+from pinrank.training_run import CHECKPOINT
 
-CHECKPOINT = "checkpoint.pt"
 DEV_LOGITS = "pinrank.dev_logits"
 
 

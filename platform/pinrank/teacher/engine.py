@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pinrank.teacher.export import TeacherCard
+from pinrank.teacher.card import TeacherCard
 from pinrank.teacher.tokens import Prompt
 
 Logits = NDArray[np.float32]

@@ -13,7 +13,7 @@ from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities
 from pinrank.sampling.by_source import capped_by_source
 from pinrank.soft_labels import logits_of
 from pinrank.teacher import targets as distributions
-from pinrank.teacher.targets import Targets
+from pinrank.teacher.settings import Targets
 from pinrank.teacher.tokens import PairTokenizer, Prompt
 from pinrank.text import FIELDS, TextSettings, packed
 

@@ -11,10 +11,9 @@ types are written in their old spelling: with the newer ones vLLM leaves the hea
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer
@@ -22,42 +21,13 @@ from transformers import AutoTokenizer
 from pinrank.backbones import resolve
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.teacher.calibration import Calibration
+from pinrank.teacher.card import CARD, TeacherCard, read_card
 from pinrank.teacher.families import Pooling
-from pinrank.teacher.frame import Frame
-from pinrank.teacher.model import ACTIVATIONS, HeadSettings, Teacher, hidden_size, open_backbone
+from pinrank.teacher.model import ACTIVATIONS, Teacher, hidden_size, open_backbone
 from pinrank.text import TextSettings
 
-CARD = "card.json"
 POOLING_NAMES: dict[Pooling, str] = {"first": "cls_token", "last": "lasttoken", "mean": "mean_tokens"}
 POOLING_MODES = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
-
-
-class TeacherCard(BaseModel):
-    """What a teacher is: how it reads a pair, how it was made, how good it was on dev."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str = Field(
-        description="NAME@ the first 8 hex digits of the SHA-256 of the weights; of a judge, of all it grades by"
-    )
-    kind: Literal["trained", "judge"] = "trained"
-    backbone: str
-    pooling: Pooling | None = Field(None, description="of a trained teacher")
-    head: HeadSettings | None = Field(None, description="of a trained teacher")
-    frame: Frame | None = Field(None, description="of a judge")
-    text: TextSettings
-    calibration: Calibration = Calibration()
-    metrics: dict[str, float]
-    lineage: dict[str, Any]
-
-    @model_validator(mode="after")
-    def _has_what_its_kind_needs(self) -> "TeacherCard":
-        if self.kind == "trained" and (self.pooling is None or self.head is None):
-            raise ValueError("a trained teacher has a pooling and a head")
-        if self.kind == "judge" and self.frame is None:
-            raise ValueError("a judge has a frame")
-        return self
 
 
 def publish(teacher: Teacher, name: str, card: dict[str, Any], folder: str) -> TeacherCard:
@@ -77,19 +47,6 @@ def publish(teacher: Teacher, name: str, card: dict[str, Any], folder: str) -> T
     (staging / CARD).write_text(complete.model_dump_json(indent=2))
     replace_folder(staging, target)
     return complete
-
-
-def read_card(folder: str) -> TeacherCard:
-    """The card of a teacher's folder; ModelError when it is no teacher."""
-    path = Path(folder) / CARD
-    try:
-        return TeacherCard.model_validate_json(path.read_text())
-    except OSError as cause:
-        raise ModelError(
-            f"{folder}: no {CARD}, so this is no teacher. Train one: python -m pipelines.train_teacher"
-        ) from cause
-    except ValidationError as cause:
-        raise ModelError(f"{path}: {' '.join(str(cause).split())}. Train the teacher again.") from cause
 
 
 def open_teacher(folder: str) -> Teacher:

@@ -1,7 +1,7 @@
 """What pinrank knows of each family of backbones: how it is opened, pooled, paired, and whether vLLM runs it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pinrank.errors import ModelError
 
@@ -59,3 +59,8 @@ def family_of(model_type: str) -> Family:
         raise ModelError(
             f"backbone family '{model_type}' is unknown to pinrank; the known ones are {known}. Choose one of these."
         ) from None
+
+
+def uses_token_types(config: Any) -> bool:
+    """Whether a backbone, by its Hugging Face config, tells the query from the pin by token type."""
+    return bool(family_of(config.model_type).token_types and config.type_vocab_size > 1)

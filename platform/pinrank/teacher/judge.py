@@ -10,12 +10,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
-
 from pinrank.backbones import PACKAGED, refuse_foreign_code, resolve
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.teacher.export import CARD, TeacherCard
+from pinrank.teacher.card import CARD, TeacherCard
 from pinrank.teacher.families import DECODER, FAMILIES
 from pinrank.teacher.frame import GUIDELINE, Frame, frame_of, frame_tokens, guideline
 from pinrank.teacher.settings import TeacherSettings
@@ -32,6 +30,8 @@ def publish_judge(settings: TeacherSettings, name: str, folder: str) -> TeacherC
     Raises ModelError when the backbone cannot generate, has no single token for a level, or a context that is too
     short for the guideline and a pair.
     """
+    from transformers import AutoConfig, AutoTokenizer
+
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     model = resolve(settings.backbone)
     config = AutoConfig.from_pretrained(model)
@@ -62,6 +62,8 @@ def open_judge_tokenizer(card: TeacherCard) -> PairTokenizer:
 
 def pair_tokenizer(model: str, frame: Frame, text: TextSettings) -> PairTokenizer:
     """Pairs as a model reads them inside a frame; text.max_tokens is for query and pin, the frame comes on top."""
+    from transformers import AutoTokenizer
+
     framed = frame_tokens(AutoTokenizer.from_pretrained(model), frame)
     # A query or pin that spells a special token must not end the message: it stays text.
     literal = AutoTokenizer.from_pretrained(model, split_special_tokens=True)

@@ -16,8 +16,8 @@ import numpy as np
 from pinrank.backbones import resolve
 from pinrank.errors import ModelError, ParityError
 from pinrank.levels import LEVELS, NUM_LEVELS
+from pinrank.teacher.card import read_card
 from pinrank.teacher.engine import EngineSettings, Logits, batches_by_length, start_vllm
-from pinrank.teacher.export import read_card
 from pinrank.teacher.frame import Frame
 from pinrank.teacher.judge import context_length, open_judge_tokenizer
 from pinrank.teacher.tokens import Prompt, padded

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 import ray.train
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import prepare_model
 from torch import Tensor, nn
@@ -38,12 +37,13 @@ from pinrank.teacher.calibration import fit_calibration
 from pinrank.teacher.engine import batches_by_length
 from pinrank.teacher.examples import EXAMPLES, Tokenised, tokenised
 from pinrank.teacher.export import publish
-from pinrank.teacher.families import Pooling
+from pinrank.teacher.families import Pooling, uses_token_types
 from pinrank.teacher.lora import merged, open_trainable, refuse_if_changed
 from pinrank.teacher.losses import loss_of
-from pinrank.teacher.model import Teacher, uses_token_types
+from pinrank.teacher.model import Teacher
 from pinrank.teacher.optimisation import optimizer_of, parameter_groups
 from pinrank.teacher.phases import Phase, phases_of
+from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
@@ -51,7 +51,6 @@ from pinrank.training_run import REFUSED
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = "teacher"
 STEPS_BETWEEN_LOGS = 25
 PROBE_PAIRS = 512
 EVALUATION_BATCH = 128
@@ -59,19 +58,6 @@ EVALUATION_BATCH = 128
 
 class Diverged(ArithmeticError):
     """A loss or gradient that is no number."""
-
-
-class TrainingRun(BaseModel):
-    """What the driver hands to every worker. The folder must be one that all nodes see."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    settings: TeacherSettings
-    pooling: Pooling
-    examples: Path
-    folder: Path
-    lineage: dict[str, Any]
 
 
 class Worker:

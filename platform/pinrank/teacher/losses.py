@@ -1,11 +1,9 @@
 """How far the teacher's distribution is from its target. Letters: N pairs, L = 5 levels."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Loss = Literal["cross_entropy", "emd2"]
+from pinrank.teacher.settings import Loss
 
 
 def loss_of(kind: Loss, logits_NL: Tensor, targets_NL: Tensor, weights_L: Tensor | None = None) -> Tensor:

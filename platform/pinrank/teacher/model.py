@@ -3,33 +3,21 @@
 Shape letters: N pairs, T tokens, D hidden size, L = 5 levels.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedModel
 
 from pinrank.backbones import resolve
 from pinrank.errors import ModelError
 from pinrank.levels import NUM_LEVELS
 from pinrank.teacher.families import Family, Pooling, family_of
-
-Activation = Literal["gelu", "tanh", "relu"]
+from pinrank.teacher.settings import HeadSettings
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "tanh": nn.Tanh, "relu": nn.ReLU}
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "dropout_rate")
 """How the families call the dropouts inside a backbone."""
-
-
-class HeadSettings(BaseModel):
-    """The MLP between the pooled vector and the five logits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hidden: tuple[int, ...] = Field((384,), description="widths of the hidden layers; at least one")
-    activation: Activation = "gelu"
-    dropout: float = Field(0.1, ge=0, lt=1)
 
 
 class Teacher(nn.Module):
@@ -113,8 +101,3 @@ def backbone_family(name: str) -> Family:
 def hidden_size(backbone: PreTrainedModel) -> int:
     """D, the width of the backbone's last layer."""
     return int(backbone.config.hidden_size)
-
-
-def uses_token_types(config: PretrainedConfig) -> bool:
-    """Whether a backbone tells the query from the pin by token type."""
-    return bool(family_of(config.model_type).token_types and config.type_vocab_size > 1)

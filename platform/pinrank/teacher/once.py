@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from pinrank.errors import ModelError
-from pinrank.teacher.export import TeacherCard, read_card
+from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.train import identity_of, train
 

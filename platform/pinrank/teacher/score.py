@@ -12,12 +12,11 @@ import numpy as np
 
 from pinrank.errors import ModelError, ParityError
 from pinrank.levels import NUM_LEVELS, probabilities
+from pinrank.teacher.card import read_card
 from pinrank.teacher.engine import Engine, EngineSettings, Logits, batches_by_length, configure_vllm, start_vllm
-from pinrank.teacher.export import open_teacher, read_card
-from pinrank.teacher.families import Pooling, family_of
+from pinrank.teacher.families import Pooling, family_of, uses_token_types
 from pinrank.teacher.judge import open_judge_tokenizer
 from pinrank.teacher.judge_engines import JudgeEngine, TransformersJudge
-from pinrank.teacher.model import uses_token_types
 from pinrank.teacher.tokens import PairTokenizer, Prompt, padded
 
 __all__ = [
@@ -42,6 +41,8 @@ class TransformersEngine:
 
     def __init__(self, folder: str, settings: EngineSettings) -> None:
         import torch
+
+        from pinrank.teacher.export import open_teacher
 
         self.card = read_card(folder)
         self.settings = settings

@@ -1,4 +1,4 @@
-"""What the teacher is made of and how it is trained."""
+"""What the teacher is made of and how it is trained; read by every job, so torch stays out of here."""
 
 from typing import Literal
 
@@ -6,10 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pinrank.precision import Precision
 from pinrank.teacher.families import Pooling
-from pinrank.teacher.losses import Loss
-from pinrank.teacher.model import HeadSettings
-from pinrank.teacher.targets import Targets
 from pinrank.text import TextSettings
+
+Activation = Literal["gelu", "tanh", "relu"]
+Targets = Literal["level", "annotators", "relevance"]
+Loss = Literal["cross_entropy", "emd2"]
+
+
+class HeadSettings(BaseModel):
+    """The MLP between the pooled vector and the five logits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: tuple[int, ...] = Field((384,), description="widths of the hidden layers; at least one")
+    activation: Activation = "gelu"
+    dropout: float = Field(0.1, ge=0, lt=1)
 
 
 class LoraSettings(BaseModel):

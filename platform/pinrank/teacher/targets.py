@@ -3,15 +3,10 @@
 Letters: N pairs, L = 5 levels.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from pinrank.levels import LEVELS, NUM_LEVELS
-
-Targets = Literal["level", "annotators", "relevance"]
 
 SPREAD = 0.5
 """Standard deviation, in levels, of the raters around a pair's true relevance; cxc's five raters have 0.4 to 0.7."""
@@ -42,6 +37,8 @@ def of_relevance(levels_N: NDArray[np.int64], relevance_N: Floats, sources_N: ND
     the mass of a normal of SPREAD around the place, within each level's interval. A source that has a single grade a
     level says no more than the level: all mass stays there. NaN relevance counts as such.
     """
+    from scipy.special import ndtr
+
     targets_NL = of_levels(levels_N)
     edges = np.arange(1, NUM_LEVELS)
     for source in np.unique(sources_N):

@@ -15,10 +15,8 @@ import pyarrow.parquet as pq
 from pinrank import training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.durable import refuse_other_content, replace_folder
-from pinrank.teacher.checkpoint import CHECKPOINT
-from pinrank.teacher.export import CARD, TeacherCard, read_card
-from pinrank.teacher.loop import PUBLISHED, TrainingRun, train_worker
-from pinrank.teacher.model import backbone_family
+from pinrank.teacher.card import CARD, TeacherCard, read_card
+from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
 
 log = logging.getLogger(__name__)
@@ -35,11 +33,13 @@ def train(
     `folder` that all of them see. Raises ModelError when training fails, TableError when `folder` holds other things,
     CommitError when another process trains into it; nothing is published then.
     """
+    from pinrank.teacher.model import backbone_family
+
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
     with training_run.run_folder(target, identity_of(examples, settings, name)) as work:
-        if (work / CHECKPOINT).exists():
+        if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
         pq.write_table(examples, work / EXAMPLES_FILE)
         run = TrainingRun(
@@ -50,7 +50,7 @@ def train(
             folder=work,
             lineage=lineage,
         )
-        training_run.fit(train_worker, run.model_dump(mode="json"), "teacher", settings, work, folder)
+        training_run.fit(_work, run.model_dump(mode="json"), "teacher", settings, work, folder)
         replace_folder(work / PUBLISHED, target)
     return read_card(folder)
 
@@ -58,3 +58,10 @@ def train(
 def identity_of(examples: pa.Table, settings: TeacherSettings, name: str) -> str:
     """16 hex digits that change with the examples, the settings, the name and pinrank's version."""
     return training_run.identity([name, settings.model_dump_json()], examples)
+
+
+def _work(run: dict[str, Any]) -> None:
+    """What a worker does. Ray Train's controller opens this function too, and needs no model's code for it."""
+    from pinrank.teacher.loop import train_worker
+
+    train_worker(run)
