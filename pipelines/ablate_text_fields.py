@@ -12,7 +12,6 @@ A group without text in any judged pin is named in the report and not trained. S
 
 import logging
 
-from pinrank.cluster import connect
 from pinrank.errors import JudgmentError
 from pinrank.evaluation import field_ablation
 from pinrank.evaluation.comparison import Report, Section, measure_rows, section
@@ -35,7 +34,6 @@ def main(settings: AblateTextFields) -> Summary:
         filled = filled_shares(data, settings)
         parts = parts_of(filled, settings)
         rows = [row for part in parts.values() for row in part]
-        connect(settings.cluster)
         trials = try_all(rows, data, settings)
         report = Report(
             title=f"What the text fields give, on {settings.split}",

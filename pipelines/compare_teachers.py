@@ -20,7 +20,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pinrank.backbones import refuse_foreign_code
-from pinrank.cluster import connect
 from pinrank.errors import SettingsError
 from pinrank.evaluation.comparison import (
     Metric,
@@ -104,7 +103,6 @@ def main(settings: CompareTeachers) -> Summary:
     refuse_unusable(settings)
     with alone(settings):
         data = read(settings)
-        connect(settings.cluster)
         trials = {}
         for number, row in enumerate(settings.rows, start=1):
             log.info("row %d of %d: %s", number, len(settings.rows), row.name)

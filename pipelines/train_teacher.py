@@ -56,7 +56,8 @@ def main(settings: TrainTeacher) -> Summary:
         weak = weak_examples(read(settings.weak_labels, SOFT_LABELS), pin_text, settings.teacher.text)
         log.info("and first on %d weakly graded pairs", weak.num_rows)
         examples, rows_in = pa.concat_tables([weak, examples]), rows_in + weak.num_rows
-    connect(settings.cluster)
+    if settings.teacher.num_workers:
+        connect(settings.cluster)
     lineage = {"tables": settings.tables, "weak_labels": settings.weak_labels, "num_pairs": examples.num_rows}
     card = train(examples, settings.teacher, settings.name, str(settings.output), lineage)
     return Summary(

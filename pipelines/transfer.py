@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from pinrank.cluster import connect
 from pinrank.errors import JudgmentError
 from pinrank.evaluation.comparison import Report, Section, against, locale_groups, measure_rows, section, take
 from pinrank.evaluation.trial import (
@@ -60,7 +59,6 @@ def main(settings: Transfer) -> Summary:
         everything = examples_of(data, settings.teacher.text, settings)
         some = of_locales(everything, settings.train_locales)
         refuse_without_others(data, settings)
-        connect(settings.cluster)
         trials = {}
         for name, folder, examples in (
             (f"trained on {', '.join(settings.train_locales)}", "some", some),

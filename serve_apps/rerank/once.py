@@ -22,7 +22,6 @@ from pinrank import tables
 from pinrank.errors import PinrankError
 from pinrank.student.export import read_card
 from pinrank.text import FIELDS, pin_text
-from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.settings import RerankSettings
 
 APP = Path(__file__).with_name("app.yaml")
@@ -89,6 +88,8 @@ def serve_once(run: Path, judgments: pa.Table, port: int) -> Served:
 
     Raises PinrankError when the app does not come up or refuses the question.
     """
+    from serve_apps.rerank.app import require_one_student
+
     require_one_student(RerankSettings(student=str(run / "student"), pin_store=str(run / "pin_store")))
     question = choose_question(
         judgments, tables.read(str(run / "tables/pin_text"), tables.PIN_TEXT), str(run / "student")

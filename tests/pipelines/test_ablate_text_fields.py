@@ -12,11 +12,7 @@ from pipelines.ablate_text_fields import AblateTextFields, main
 from tests.pipelines.tiny_comparison import read_report, write_config, write_tables
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-def test_each_set_of_fields_is_trained_once_and_empty_fields_are_named(
-    ray_session: None, tiny_bert_dir: Path, tmp_path: Path
-) -> None:
+def test_each_set_of_fields_is_trained_once_and_empty_fields_are_named(tiny_bert_dir: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, write_tables(tmp_path / "tables"), tiny_bert_dir, split="dev")
     off = ("--teacher.text.budgets.link_title", "0", "--teacher.text.budgets.link_description", "0")
     done = main(parse(AblateTextFields, ["--config", config, *off]))

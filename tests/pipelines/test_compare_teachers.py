@@ -11,10 +11,8 @@ from pipelines.compare_teachers import CompareTeachers, main
 from tests.pipelines.tiny_comparison import read_report, write_config, write_tables
 
 
-@pytest.mark.ray
-@pytest.mark.slow
 def test_rows_are_trained_once_and_held_against_the_first_and_the_best(
-    ray_session: None, tiny_bert_dir: Path, tiny_teacher_dir: Path, tmp_path: Path
+    tiny_bert_dir: Path, tiny_teacher_dir: Path, tmp_path: Path
 ) -> None:
     tables = write_tables(tmp_path / "tables")
     rows: list[dict[str, object]] = [{"name": "tiny"}, {"name": "ready", "folder": str(tiny_teacher_dir)}]

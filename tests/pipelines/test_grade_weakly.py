@@ -50,12 +50,11 @@ def test_settings_of_both_profiles_are_valid(root: Path, profile: str) -> None:
     assert parse(GradeWeakly, ["--config", str(root / f"pipelines/configs/{profile}/grade_weakly.yaml")])
 
 
-@pytest.mark.ray
 def test_a_teacher_learns_from_weak_labels_before_the_judgments(
-    ray_session: None, world: Path, tiny_bert_dir: Path, tmp_path: Path
+    world: Path, tiny_bert_dir: Path, tmp_path: Path
 ) -> None:
     main(GradeWeakly(tables=str(world), max_pairs_per_source=40))
-    tiny = {"backbone": str(tiny_bert_dir), "epochs": 1, "cpus_per_worker": 1, "precision": "float32"}
+    tiny = {"backbone": str(tiny_bert_dir), "epochs": 1, "cpus_per_worker": 1, "num_workers": 0, "precision": "float32"}
     summary = train_teacher(
         TrainTeacher(
             tables=str(world), weak_labels=str(world / "weak_labels"), output=tmp_path / "teacher", teacher=tiny

@@ -14,10 +14,8 @@ from pipelines.transfer import Transfer, main
 from tests.pipelines.tiny_comparison import WORLD, read_report, write_config, write_tables
 
 
-@pytest.mark.ray
-@pytest.mark.slow
 def test_a_teacher_of_some_locales_stands_beside_that_of_all_in_every_locale(
-    ray_session: None, tiny_bert_dir: Path, tmp_path: Path
+    tiny_bert_dir: Path, tmp_path: Path
 ) -> None:
     rows = generate(WORLD).judgments.to_pylist()
     counts = {locale: [row["split"] for row in rows if row["query_locale"] == locale] for locale in LOCALES}

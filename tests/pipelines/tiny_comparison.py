@@ -25,7 +25,11 @@ def write_tables(folder: Path) -> str:
 
 
 def write_config(folder: Path, tables: str, backbone: Path, **settings: Any) -> str:
-    """A settings file with a teacher of a few steps; its output is `folder`/out. Returns the path."""
+    """A settings file with a teacher of a few steps; its output is `folder`/out. Returns the path.
+
+    Nothing of it needs a Ray session: tests/teacher/test_train.py shows that Ray trains a teacher alike, and
+    tests/evaluation/test_trial.py that Ray grades alike.
+    """
     teacher = {
         "backbone": str(backbone),
         "head": {"hidden": [8]},
@@ -33,6 +37,7 @@ def write_config(folder: Path, tables: str, backbone: Path, **settings: Any) -> 
         "epochs": 1,
         "precision": "float32",
         "cpus_per_worker": 1,
+        "num_workers": 0,
     }
     common = {"tables": tables, "output": str(folder / "out"), "teacher": teacher, "bootstrap": {"num_resamples": 20}}
     path = folder / "settings.yaml"

@@ -24,8 +24,6 @@ from pinrank.text import TextSettings
 from tests.killed_job import kill_training_worker
 from tests.tiny_models import tiny_backbone
 
-pytestmark = pytest.mark.ray
-
 WORDS = ("cat", "dog", "sofa", "lamp", "cake", "tree")
 KILL_DEADLINE_S = 180
 
@@ -81,10 +79,16 @@ def settings(backbone: Path, **changes: object) -> TeacherSettings:
     )
 
 
+def here(backbone: Path, **changes: object) -> TeacherSettings:
+    """The same, trained in this process: for what does not depend on who trains."""
+    return settings(backbone, num_workers=0, **changes)
+
+
 def trained(chosen: TeacherSettings, folder: Path) -> TeacherCard:
     return train(examples(), chosen, "words", str(folder), {"note": "test"})
 
 
+@pytest.mark.ray
 def test_two_workers_train_a_teacher_that_learnt_and_is_published(
     ray_session: None, tiny_bert_dir: Path, tmp_path: Path
 ):
@@ -100,24 +104,26 @@ def test_two_workers_train_a_teacher_that_learnt_and_is_published(
     assert good[4] - good[0] > bad[4] - bad[0]
 
 
-def test_a_loss_that_is_no_number_publishes_nothing(ray_session: None, tiny_bert_dir: Path, tmp_path: Path):
+def test_a_loss_that_is_no_number_publishes_nothing(tiny_bert_dir: Path, tmp_path: Path):
     with pytest.raises(ModelError, match=r"at step \d, so nothing was published.*learning_rate"):
-        trained(settings(tiny_bert_dir, learning_rate=1e30, largest_gradient=1e30), tmp_path / "teacher")
+        trained(here(tiny_bert_dir, learning_rate=1e30, largest_gradient=1e30), tmp_path / "teacher")
     assert not list(tmp_path.iterdir())
 
 
-def test_training_stops_when_dev_gets_no_better(ray_session: None, tiny_bert_dir: Path, tmp_path: Path):
-    still = settings(tiny_bert_dir, epochs=50, patience=1, learning_rate=1e-12, head_learning_rate=1e-12)
+def test_training_stops_when_dev_gets_no_better(tiny_bert_dir: Path, tmp_path: Path):
+    still = here(tiny_bert_dir, epochs=50, patience=1, learning_rate=1e-12, head_learning_rate=1e-12)
     card = trained(still, tmp_path / "teacher")
     assert card.metrics["epoch"] == 1
 
 
+@pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.chaos
 def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weights(
     ray_session: None, tiny_bert_dir: Path, tmp_path: Path, root: Path
 ):
     chosen = settings(tiny_bert_dir, checkpoint_every_steps=3, epochs=8)
-    whole = trained(chosen, tmp_path / "whole")
+    whole = trained(chosen.model_copy(update={"num_workers": 0}), tmp_path / "whole")
     folder = tmp_path / "killed"
     command = [sys.executable, "-c", TRAIN_ALONE, chosen.model_dump_json(), str(folder)]
     alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -139,11 +145,10 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
     assert resumed.metrics == whole.metrics
 
 
-@pytest.mark.slow
-def test_qlora_trains_merges_and_vllm_would_open_what_it_published(ray_session: None, tmp_path: Path):
+def test_qlora_trains_merges_and_vllm_would_open_what_it_published(tmp_path: Path):
     backbone = tiny_backbone("llama", tmp_path / "llama")
     lora = LoraSettings(rank=4, alpha=8, dropout=0.0)
-    card = trained(settings(backbone, lora=lora, epochs=3, head_learning_rate=1e-2), tmp_path / "teacher")
+    card = trained(here(backbone, lora=lora, epochs=3, head_learning_rate=1e-2), tmp_path / "teacher")
     assert card.metrics["dev_spearman"] > 0.5
     config = json.loads((tmp_path / "teacher/config.json").read_text())
     assert config["dtype"] == "bfloat16"
@@ -157,13 +162,13 @@ def test_qlora_trains_merges_and_vllm_would_open_what_it_published(ray_session: 
 def test_a_folder_of_other_things_is_refused_before_training_starts(tiny_bert_dir: Path, tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years")
     with pytest.raises(TableError, match=r"holds no card\.json"):
-        trained(settings(tiny_bert_dir), tmp_path)
+        trained(here(tiny_bert_dir), tmp_path)
 
 
 def test_a_folder_into_which_another_process_trains_is_refused(tiny_bert_dir: Path, tmp_path: Path):
     with exclusive(tmp_path / ".teacher.training-0123/.lock"):
         with pytest.raises(CommitError, match="another job writes here"):
-            trained(settings(tiny_bert_dir), tmp_path / "teacher")
+            trained(here(tiny_bert_dir), tmp_path / "teacher")
 
 
 def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:

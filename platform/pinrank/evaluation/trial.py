@@ -6,7 +6,7 @@ that it was in, and a comparison of other pairs (another split) only grades.
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from safetensors import safe_open
 
 from pinrank import tables
 from pinrank.backbones import resolve
-from pinrank.cluster import ClusterSettings
+from pinrank.cluster import ClusterSettings, connect
 from pinrank.datasets.world import MARK
 from pinrank.durable import MountedFolder, exclusive
 from pinrank.evaluation.comparison import BootstrapSettings, Facts, Report
 from pinrank.evaluation.judged import Graded, from_logits
-from pinrank.evaluation.ray_grading import grade_apart
+from pinrank.evaluation.ray_grading import TimedGrading, grade_apart, grade_timed
 from pinrank.evaluation.report_files import write_files
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.parquet import exists
@@ -103,7 +103,7 @@ def examples_of(data: Data, text: TextSettings, settings: ComparisonSettings) ->
 
 
 def try_teacher(name: str, teacher: TeacherSettings, data: Data, settings: ComparisonSettings) -> Trial:
-    """A row's grades. Its teacher is trained first, but for a judge, which learns nothing. Needs a Ray session."""
+    """A row's grades. Its teacher is trained first, but for a judge, which learns nothing."""
     if teacher.kind == "judge":
         folder = folder_of(name, settings)
         publish_judge(teacher, name, folder)
@@ -114,8 +114,10 @@ def try_teacher(name: str, teacher: TeacherSettings, data: Data, settings: Compa
 def train_and_grade(
     name: str, examples: pa.Table, teacher: TeacherSettings, data: Data, settings: ComparisonSettings
 ) -> Trial:
-    """Train under OUTPUT/teachers/NAME unless that is done, then grade. Needs a Ray session."""
+    """Train under OUTPUT/teachers/NAME unless that is done, then grade."""
     folder = folder_of(name, settings)
+    if teacher.num_workers:
+        connect(settings.cluster)
     lineage = {"tables": settings.tables, "num_pairs": examples.num_rows}
     _, is_new = train_once(examples, teacher, name, folder, lineage)
     graded = grade(folder, data, settings)
@@ -129,12 +131,11 @@ def folder_of(name: str, settings: ComparisonSettings) -> str:
 
 
 def grade(folder: str, data: Data, settings: ComparisonSettings) -> Trial:
-    """Grade the measured pairs with a trained teacher. Needs a Ray session; ModelError when the folder holds none."""
+    """Grade the measured pairs with a trained teacher; ModelError when the folder holds none."""
     card = read_card(folder)
     texts = [(query, packed(pin, card.text)) for query, pin in data.task.pairs]
-    teacher = settings.teacher
     weights = folder if card.kind == "trained" else resolve(card.backbone)
-    found = grade_apart(str(Path(folder).absolute()), texts, settings.engine, teacher.cpus_per_worker, teacher.use_gpu)
+    found = _timed(str(Path(folder).absolute()), texts, settings)
     log.info("%s: graded %d pairs, %.1f pairs/s", card.version, len(texts), found.pairs_per_s)
     facts = Facts(
         version=card.version,
@@ -144,6 +145,15 @@ def grade(folder: str, data: Data, settings: ComparisonSettings) -> Trial:
     )
     temperatures_N = card.calibration.temperatures(data.task.judged.locales_N)
     return Trial(from_logits(found.logits_NL, temperatures_N), facts, is_new=False)
+
+
+def _timed(folder: str, texts: Sequence[tuple[str, str]], settings: ComparisonSettings) -> TimedGrading:
+    """Graded where training runs: in a process of its own, or with num_workers 0 in this one."""
+    teacher = settings.teacher
+    if not teacher.num_workers:
+        return grade_timed(folder, texts, settings.engine)
+    connect(settings.cluster)
+    return grade_apart(folder, texts, settings.engine, teacher.cpus_per_worker, teacher.use_gpu)
 
 
 def num_parameters(folder: str) -> int | None:

@@ -83,7 +83,9 @@ class TeacherSettings(BaseModel):
     checkpoint_every_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints within an epoch; null: after every epoch only"
     )
-    num_workers: int = Field(1, ge=1, description="Ray Train workers; gradients are averaged over them")
+    num_workers: int = Field(
+        1, ge=0, description="Ray Train workers; gradients are averaged over them. 0: the job's own process trains"
+    )
     cpus_per_worker: int = Field(2, ge=1, description="CPUs that Ray sets aside for a worker, and its threads")
     use_gpu: bool = False
     retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")

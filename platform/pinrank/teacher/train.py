@@ -29,9 +29,10 @@ def train(
 ) -> TeacherCard:
     """Train on the rows whose split is train, choose the epoch on those of dev, publish to `folder`.
 
-    `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session, and on several machines a
-    `folder` that all of them see. Raises ModelError when training fails, TableError when `folder` holds other things,
-    CommitError when another process trains into it; nothing is published then.
+    `examples` has the columns of pinrank.teacher.examples.EXAMPLES. Needs a Ray session unless
+    settings.num_workers is 0, and on several machines a `folder` that all of them see. Raises ModelError when training
+    fails, TableError when `folder` holds other things, CommitError when another process trains into it; nothing is
+    published then.
     """
     from pinrank.teacher.model import backbone_family
 
