@@ -1,7 +1,6 @@
 """Every family of backbones: opened, pooled, paired, published, and graded alike by both engines."""
 
-import subprocess
-import sys
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +28,6 @@ PAIRS = [
     ("a", ""),
     ("bread", "a text of one piece"),
 ]
-
-GRADE_WITH_VLLM = """
-import sys, numpy as np
-from pinrank.teacher.score import EngineSettings, grade_pairs
-from tests.teacher.test_families import PAIRS
-for folder in sys.argv[1:]:
-    np.save(f"{folder}/logits.npy", grade_pairs(folder, PAIRS, EngineSettings(name="vllm")))
-"""
 
 
 def published(kind: str, folder: Path) -> Path:
@@ -111,10 +102,11 @@ def test_a_family_that_vllm_lacks_is_graded_by_transformers_and_the_log_says_so(
 
 
 @pytest.mark.slow
-def test_vllm_grades_like_transformers(teachers: dict[str, Path], root: Path):
-    folders = {kind: folder for kind, folder in teachers.items() if family_of(kind).in_vllm}
+def test_vllm_grades_like_transformers(teachers: dict[str, Path], vllm_process: Executor):
+    folders = {kind: str(folder) for kind, folder in teachers.items() if family_of(kind).in_vllm}
     assert {"xlm-roberta", "llama", "mistral", "qwen2", "qwen3"} <= set(folders)
-    subprocess.run([sys.executable, "-c", GRADE_WITH_VLLM, *map(str, folders.values())], check=True, cwd=root)
+    vllm = EngineSettings(name="vllm", kv_cache_bytes=2**26)
     for folder in folders.values():
-        reference = grade_pairs(str(folder), PAIRS, EngineSettings(name="transformers"))
-        assert largest_difference(np.load(folder / "logits.npy"), reference) < TOLERANCE, folder
+        graded = vllm_process.submit(grade_pairs, folder, PAIRS, vllm).result()
+        reference = grade_pairs(folder, PAIRS, EngineSettings(name="transformers"))
+        assert largest_difference(graded, reference) < TOLERANCE, folder

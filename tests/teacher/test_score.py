@@ -1,7 +1,6 @@
 """Two engines, one grading."""
 
-import subprocess
-import sys
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,7 @@ TOLERANCE = 1e-4
 
 PAIRS = 200
 
-GRADE_WITH_VLLM = """
-import json, sys, numpy as np
-from pinrank.teacher.score import EngineSettings, grade_pairs
-folder, pairs, output = sys.argv[1:]
-pairs = [tuple(pair) for pair in json.load(open(pairs))]
-np.save(output, grade_pairs(folder, pairs, EngineSettings(name="vllm")))
-"""
+VLLM = EngineSettings(name="vllm", kv_cache_bytes=2**26)
 
 
 def real_pairs(folder: Path) -> list[tuple[str, str]]:
@@ -55,16 +48,11 @@ def minilm_teacher(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 
 @pytest.mark.slow
-def test_vllm_equals_transformers_on_real_pairs(minilm_teacher: Path, relevance_dir: Path, tmp_path: Path):
-    import json
-
+def test_vllm_equals_transformers_on_real_pairs(minilm_teacher: Path, relevance_dir: Path, vllm_process: Executor):
     pairs = real_pairs(relevance_dir)
     assert len(pairs) == PAIRS
     reference = grade_pairs(str(minilm_teacher), pairs, EngineSettings(name="transformers"))
-    (tmp_path / "pairs.json").write_text(json.dumps(pairs))
-    arguments = [str(minilm_teacher), str(tmp_path / "pairs.json"), str(tmp_path / "logits.npy")]
-    subprocess.run([sys.executable, "-c", GRADE_WITH_VLLM, *arguments], check=True)  # vLLM pins this process's threads
-    graded = np.load(tmp_path / "logits.npy")
+    graded = vllm_process.submit(grade_pairs, str(minilm_teacher), pairs, VLLM).result()
     assert largest_difference(graded, reference) <= TOLERANCE
     assert probabilities(reference).max(axis=1).std() > 0.05, "a teacher that says the same of all pairs proves nothing"
 
