@@ -28,8 +28,14 @@ SMALL: dict[str, dict[str, object]] = {
     },
     "train_teacher": {"teacher": {"epochs": 1, "batch_size": 16, "text": {"max_query_tokens": 16, "max_tokens": 48}}},
     "sample_impressions": {"size": 300, "min_per_stratum": 1},
-    "label_impressions": {"rows_per_shard": 128, "engine": {"name": "vllm"}, "workers": {"engine_threads": 2}},
+    "label_impressions": {
+        "rows_per_shard": 128,
+        "engine": {"name": "vllm", "kv_cache_bytes": 2**26},
+        "workers": {"engine_threads": 2},
+        "cluster": {"num_cpus": 2, "dashboard": False},
+    },
     "train_student": {"student": {"epochs": 1}},
+    "embed_pins": {"cluster": {"num_cpus": 2, "dashboard": False}},
 }
 """What differs from the demo's own settings."""
 
