@@ -9,6 +9,7 @@ import datetime
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +110,14 @@ def clean(piece: pa.Table, table: Table, file: str, start: int = 0, last_day: da
     for name in table.required:
         found += _fault(name, "is null or empty", _empty(rows.column(name)), found if name in wrong else ())
     return _set_aside(rows, found, mended, file, start)
+
+
+def keep_bad(cleaned: Cleaned, file: Path) -> list[str]:
+    """Write a piece's bad rows to a file for `set_aside`; its name, or none where all rows can be used."""
+    if not cleaned.quarantined.num_rows:
+        return []
+    pq.write_table(cleaned.quarantined, file)
+    return [str(file)]
 
 
 def set_aside(report: Report, records: Sequence[str], folder: str, path: str, max_share: float) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,22 +42,18 @@ _UNIT, _RECORD = "\x1f", "\x1e"
 _MISSING = "\x00"
 
 
-class Terms(Protocol):
-    """All that decides what a row becomes, as a pydantic model; shards under two terms never share a folder."""
+class Terms(BaseModel):
+    """All that decides what a row becomes; shards under two terms never share a folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     KEY: ClassVar[bytes]
     """Under which a shard's metadata holds its terms."""
 
     @property
     def hash(self) -> str:
-        """Hex digits of the terms."""
-
-    def model_dump(self) -> dict[str, Any]: ...
-
-    def model_dump_json(self) -> str: ...
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes) -> Self: ...
+        """16 hex digits of these settings."""
+        return hash_of(self.model_dump_json().encode())
 
 
 @dataclass(frozen=True)

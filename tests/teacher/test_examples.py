@@ -1,11 +1,14 @@
 """From judgments to training examples."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from pinrank.errors import JudgmentError, TableError
 from pinrank.tables import JUDGMENTS, PIN_TEXT, SOFT_LABELS
-from pinrank.teacher.examples import judged_examples, weak_examples
+from pinrank.teacher.examples import EXAMPLES, judged_examples, tokenised, weak_examples
+from pinrank.teacher.tokens import PairTokenizer
 from pinrank.text import TextSettings
 
 
@@ -80,3 +83,11 @@ def test_a_soft_label_of_an_unknown_or_changed_pin_is_refused():
         weak_examples(weak_label("ghost", [0.0] * 5), PINS, TEXT)
     with pytest.raises(TableError, match="weak_labels: 1 rows grade another text of their pin"):
         weak_examples(weak_label("a", [0.0] * 5, fingerprint="of old"), PINS, TEXT)
+
+
+def test_annotators_of_a_pair_share_its_target_and_those_of_another_source_do_not(tiny_bert_dir: Path):
+    rows = [("s", 1), ("s", 5), ("t", 5)]
+    same = {"query_id": "1", "query": "shoe", "pin_id": "a", "pin": "title a", "split": "train"}
+    examples = pa.Table.from_pylist([{**same, "source": source, "level": level} for source, level in rows], EXAMPLES)
+    found = tokenised(examples, "train", PairTokenizer.open(str(tiny_bert_dir), TEXT), "annotators")
+    assert found.targets_NL.tolist() == [[0.5, 0, 0, 0, 0.5], [0.5, 0, 0, 0, 0.5], [0, 0, 0, 0, 1]]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank import shard_folder
-from pinrank.shard_folder import CommittedShard, Shard, hash_of
+from pinrank.shard_folder import CommittedShard, Shard, Terms
 from pinrank.tables import CAPTIONS, PINS, read_columns
 from pinrank.text import tidy
 
@@ -18,10 +18,8 @@ PICTURES = pa.schema([("pin_id", pa.string()), ("image_url", pa.string())])
 """A pin with a picture to be captioned."""
 
 
-class Captioning(BaseModel):
-    """All that decides a caption; shards of two captionings never share a folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Captioning(Terms):
+    """All that decides a caption."""
 
     KEY: ClassVar[bytes] = b"pinrank.captioning"
 
@@ -34,11 +32,6 @@ class Captioning(BaseModel):
     max_pixels: int
     min_side: int
     rows_per_shard: int
-
-    @property
-    def hash(self) -> str:
-        """16 hex digits of these settings."""
-        return hash_of(self.model_dump_json().encode())
 
 
 class Manifest(BaseModel):

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pinrank import logs
-from pinrank.dirt import Report, clean
+from pinrank.dirt import Report, clean, keep_bad
 from pinrank.engagement.evidence import EVIDENCE, evidence_of, merged
 from pinrank.engagement.links import PARTS, Boilerplate, boilerplate, parts_of
 from pinrank.engagement.pin_text import Log, texts_of
@@ -108,7 +107,7 @@ def read_log(stretch: logs.Stretch, job: Job) -> Read:
     def rows_of(piece: pa.Table, start: int, found: Read) -> pa.Table:
         cleaned = clean(piece, ENGAGEMENT, stretch.file, start, job.last_day)
         found.report.add(cleaned.report)
-        _keep_bad(cleaned.quarantined, f"log-{stretch.number:06d}-{start:012d}", job, found)
+        found.bad += keep_bad(cleaned, job.work / f"bad-log-{stretch.number:06d}-{start:012d}.parquet")
         evidence = evidence_of(cleaned.rows, job.words.min_dwell_s)
         _see(evidence, found)
         return evidence
@@ -196,13 +195,6 @@ def _spilled(
 def _see(evidence: pa.Table, found: Read) -> None:
     last_day = pc.max(evidence.column("last_day")).as_py()
     found.last_day = max(filter(None, (found.last_day, last_day)), default=None)
-
-
-def _keep_bad(record: pa.Table, name: str, job: Job, found: Read) -> None:
-    if record.num_rows:
-        file = str(job.work / f"bad-{name}.parquet")
-        pq.write_table(record, file)
-        found.bad.append(file)
 
 
 def _refuse_repeated(pins: pa.Table) -> None:

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pinrank import shard_folder
 from pinrank.faults import Fault, fault
-from pinrank.shard_folder import Shard, hash_of
+from pinrank.shard_folder import Shard, Terms
 from pinrank.tables import SAMPLED_PAIRS
 from pinrank.text import FIELDS, TextSettings, packed
 
@@ -28,10 +28,8 @@ PAIRS = pa.schema(
 """A pair with all that its grade needs: the sampled columns, the pin as PairTokenizer reads it, its fingerprint."""
 
 
-class Grading(BaseModel):
-    """All that decides a grade; shards of two gradings never share a folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Grading(Terms):
+    """All that decides a grade."""
 
     KEY: ClassVar[bytes] = b"pinrank.grading"
 
@@ -40,11 +38,6 @@ class Grading(BaseModel):
     engine: str
     dtype: str
     rows_per_shard: int = Field(ge=1)
-
-    @property
-    def hash(self) -> str:
-        """16 hex digits of these settings."""
-        return hash_of(self.model_dump_json().encode())
 
 
 def rendered(pin_texts: pa.Table, pin_ids: pa.ChunkedArray, text: TextSettings) -> pa.Table:

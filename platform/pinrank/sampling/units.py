@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pinrank import logs
-from pinrank.dirt import Report, clean
+from pinrank.dirt import Report, clean, keep_bad
 from pinrank.keys import Hashes, column_hashes, hashes
 from pinrank.ray_units import WorkSettings
 from pinrank.sampling.allocation import Cell, Content
@@ -111,9 +110,7 @@ def read_impressions(stretch: logs.Stretch, job: Job) -> Read:
     for start, piece in logs.pieces(stretch, ROWS.schema.names, job.rows.rows_per_piece):
         cleaned = clean(piece, ROWS, stretch.file, start, job.last_day)
         name = f"{stretch.number:06d}-{start:012d}"
-        if cleaned.quarantined.num_rows:
-            found.bad.append(str(job.work / f"bad-{name}.parquet"))
-            pq.write_table(cleaned.quarantined, found.bad[-1])
+        found.bad += keep_bad(cleaned, job.work / f"bad-{name}.parquet")
         rows = shown(cleaned.rows, job.forbidden)
         for kind, table, key, into in (
             ("rows", rows.rows, "query", found.rows),

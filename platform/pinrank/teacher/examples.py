@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pinrank.distinct import distinct
 from pinrank.errors import JudgmentError, TableError
 from pinrank.faults import refuse_unknown_pins
 from pinrank.levels import NUM_LEVELS, most_likely_level, probabilities
@@ -153,6 +154,6 @@ def _targets(
         return distributions.of_levels(levels_N)
     if kind == "relevance":
         return distributions.of_relevance(levels_N, relevance_N, sources_N)
-    pairs = pc.binary_join_element_wise(rows["query_id"], rows["pin_id"], "\x1f").to_pylist()
-    _, pairs_N = np.unique(np.asarray(pairs, dtype=np.str_), return_inverse=True)
+    pairs = zip(sources_N, *(rows[name].to_pylist() for name in ("query_id", "pin_id")), strict=True)
+    _, pairs_N = distinct(pairs)  # two sources may give one id to different queries
     return distributions.of_annotators(levels_N, pairs_N)
