@@ -1,10 +1,10 @@
 """A job submitted to a real head with token authentication on, as a user submits it."""
 
+import contextlib
 import os
 import platform
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -95,12 +95,11 @@ def wait_until_up(process: subprocess.Popen[bytes], address: str, token: str, lo
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the head and all it started, and nothing else: other heads may run on this machine."""
+    """Kill the head and all it started, and nothing else: other heads may run on this machine."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    process.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=15)
-    for left in alive:
-        left.kill()
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
     process.wait(timeout=15)
 
 

@@ -107,7 +107,7 @@ def options_of(settings: CaptionImages) -> list[str]:
     return [
         *("--tables", settings.tables, "--output", str(settings.output), "--images.root", settings.images.root),
         *("--captions.model", settings.captions.model, "--captions.max_new_tokens", "6", "--captions.batch_size", "4"),
-        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2"),
+        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2", "--cluster.dashboard", "false"),
     ]
 
 

@@ -1,5 +1,6 @@
 """The whole recipe as `make demo` runs it, with every real engine, on a generated world of a few hundred rows."""
 
+import contextlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -39,6 +41,9 @@ SMALL: dict[str, dict[str, object]] = {
 }
 """What differs from the demo's own settings."""
 
+MARK = "PINRANK_TESTED_DEMO"
+"""A variable by which every process of a demo is known, whoever its parent is now."""
+
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, root: Path) -> Path:
@@ -54,8 +59,18 @@ def elsewhere(tmp_path: Path, root: Path) -> Path:
 def run_demo(folder: Path, root: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pipelines.demo", "--port", str(free_port()), "--no-fetch"]
     paths = os.pathsep.join([str(root), str(root / "platform")])
-    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {MARK: str(folder)}
     return subprocess.run(command, cwd=folder, env=alone | {"PYTHONPATH": paths}, capture_output=True, text=True)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The command lines of the processes that a demo in this folder started and that still run."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(folder):
+                found.append(" ".join(process.cmdline()))
+    return found
 
 
 @pytest.mark.ray
@@ -74,6 +89,7 @@ def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Pat
     reranked = summary["rerank"]["response"]["results"]
     scores = [result["relevance_score"] for result in reranked]
     assert len(scores) == len(summary["rerank"]["request"]["documents"]) and scores == sorted(scores, reverse=True)
+    assert left_behind(elsewhere) == []
 
 
 def test_a_folder_that_was_named_and_holds_no_judgments_is_an_error_and_no_generated_world(tmp_path: Path) -> None:
