@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.cluster import ClusterSettings, connect
-from pinrank.errors import PinrankError
+from pinrank.ray_stream import batches_of
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -62,24 +62,14 @@ def _on_ray(
     work: Callable[[Unit], Result], units: Sequence[Unit], settings: WorkSettings, cluster: ClusterSettings
 ) -> Iterator[Result]:
     import ray
-    from ray.exceptions import RayError
 
     connect(cluster)
     call = partial(_call, work=work, units=ray.put(list(units)))
     numbers = [{"unit": number} for number in range(len(units))]
     stream = ray.data.from_items(numbers, override_num_blocks=len(units))
     stream = stream.map_batches(call, batch_size=1, batch_format="pyarrow", num_cpus=settings.cpus)
-    stream.context.enable_progress_bars = False
-    stream.context.print_on_execution_start = False
-    stream.context.raise_original_map_exception = True
-    try:
-        for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from map(ray.cloudpickle.loads, batch.column("result").to_pylist())
-    except RayError as error:
-        cause = getattr(error, "cause", error)
-        if isinstance(cause, PinrankError):
-            raise cause from error
-        raise
+    for batch in batches_of(stream):
+        yield from map(ray.cloudpickle.loads, batch.column("result").to_pylist())
 
 
 def _call(batch: pa.Table, work: Callable[[Any], Any], units: Any) -> pa.Table:

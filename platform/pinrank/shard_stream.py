@@ -8,7 +8,7 @@ the shard and says so with a row: `shard`, `rows`, and other numbers that are wo
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,8 @@ from ray.data import ActorPoolStrategy, Dataset
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
-from pinrank.errors import CommitError, PinrankError
+from pinrank.errors import CommitError
+from pinrank.ray_stream import batches_of
 from pinrank.shard_folder import WORK, Shard
 
 log = logging.getLogger(__name__)
@@ -75,15 +76,13 @@ def finish(
     path = output / WORK
     pq.write_table(work.rows, path, row_group_size=work.rows_per_shard, compression="zstd")
     try:
-        stream = stream_of(todo)
-        stream.context.enable_progress_bars = False
-        stream.context.print_on_execution_start = False
-        stream.context.raise_original_map_exception = True
-        stream.context.execution_no_progress_timeout_s = stall_timeout_s
+        stream = batches_of(stream_of(todo), stall_timeout_s)
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
         _report(stream, rows_done, work.rows.num_rows)
     except (RayError, ExecutionTimeoutError) as error:
-        raise _as_ours(error) from error
+        cause = getattr(error, "cause", error)
+        said = f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
+        raise CommitError(f"the job stopped: {said}. The same command goes on from here.") from error
     finally:
         path.unlink()
 
@@ -114,9 +113,9 @@ def read_work(output: Path, batch: pa.Table) -> pa.Table:
     return pq.ParquetFile(output / WORK).read_row_group(batch.column("group")[0].as_py())
 
 
-def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:
+def _report(stream: Iterable[pa.Table], rows_done: int, rows_total: int) -> None:
     since, passed = time.monotonic(), Counter[str]()
-    for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+    for batch in stream:
         for name in batch.column_names:
             if name != "shard":
                 passed[name] += sum(batch.column(name).to_pylist())
@@ -126,12 +125,3 @@ def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:
             speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in passed.items())
             log.info("%d of %d rows done (%.1f%%), %s", rows_done, rows_total, 100 * rows_done / rows_total, speed)
             since, passed = time.monotonic(), Counter[str]()
-
-
-def _as_ours(error: Exception) -> PinrankError:
-    """The error for people that a stage raised, or the failure in one line."""
-    cause = getattr(error, "cause", error)
-    if isinstance(cause, PinrankError):
-        return cause
-    said = " ".join(str(cause).split())[:300]
-    return CommitError(f"the job stopped: {type(cause).__name__}: {said}. The same command goes on from here.")
