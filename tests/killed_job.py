@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -32,14 +34,26 @@ def kill_after(
         psutil.wait_procs(family, timeout=10)
 
 
-def kill_training_worker(before_ns: int, beside: Path) -> None:
-    """SIGKILL the processes that train once a run in the folder `beside` has a checkpoint newer than `before_ns`."""
+@contextmanager
+def training_worker_killed(before_ns: int, beside: Path) -> Iterator[None]:
+    """SIGKILL the processes that train, while the block lasts, once a run in the folder `beside` has a checkpoint newer
+    than `before_ns`. A block in which there was nothing to kill fails."""
+    killed: list[int] = []
+    killer = threading.Thread(target=_kill_training_worker, args=(before_ns, beside, killed))
+    killer.start()
+    yield
+    killer.join()
+    assert killed, "no training worker was killed: training ended before, or its processes have another name now"
+
+
+def _kill_training_worker(before_ns: int, beside: Path, killed: list[int]) -> None:
     deadline = time.monotonic() + KILL_DEADLINE_S
     while time.monotonic() < deadline:
         if any(found.stat().st_mtime_ns > before_ns for found in beside.glob(".*.training-*/checkpoint.pt")):
             for process in psutil.Process().children(recursive=True):
                 if "RayTrainWorker" in " ".join(process.cmdline()):
                     process.kill()
+                    killed.append(process.pid)
             return
         time.sleep(0.002)
 

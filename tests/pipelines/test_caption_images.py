@@ -107,7 +107,7 @@ def options_of(settings: CaptionImages) -> list[str]:
     return [
         *("--tables", settings.tables, "--output", str(settings.output), "--images.root", settings.images.root),
         *("--captions.model", settings.captions.model, "--captions.max_new_tokens", "6", "--captions.batch_size", "4"),
-        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2", "--cluster.dashboard", "false"),
+        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2", "--no-cluster.dashboard"),
     ]
 
 
@@ -126,12 +126,18 @@ def test_captions_go_into_the_pins_and_the_same_command_finds_nothing_to_do(
     assert contents(tmp_path / "captions") | contents(tmp_path / "pins") == before
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, ray_session: None, blip: Path) -> Path:
+    """The folder of a finished job; its third pin shows the file of its first."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_pins(folder, *drawn_pins(folder, 2), ("q0", str(folder / "images/0.png"), ""))
+    main(settings_of(folder, blip))
+    return folder
+
+
 @pytest.mark.ray
-def test_one_file_under_two_names_is_captioned_alike(ray_session: None, tmp_path: Path, blip: Path) -> None:
-    pins = drawn_pins(tmp_path, 2)
-    write_pins(tmp_path, *pins, ("q0", str(tmp_path / "images/0.png"), ""))
-    main(settings_of(tmp_path, blip))
-    found = {row["pin_id"]: row for row in read(str(tmp_path / "captions"), CAPTIONS).to_pylist()}
+def test_one_file_under_two_names_is_captioned_alike(finished: Path) -> None:
+    found = {row["pin_id"]: row for row in read(str(finished / "captions"), CAPTIONS).to_pylist()}
     assert found["q0"]["caption"] == found["p00"]["caption"]
     assert found["q0"]["image_hash"] == found["p00"]["image_hash"] != found["p01"]["image_hash"]
 
@@ -148,12 +154,12 @@ def test_too_many_unreadable_pictures_fail_the_job_and_a_larger_share_finishes_i
 
 
 @pytest.mark.ray
-def test_another_setting_on_the_same_output_is_refused(ray_session: None, tmp_path: Path, blip: Path) -> None:
-    write_pins(tmp_path, *drawn_pins(tmp_path, 2))
-    main(settings_of(tmp_path, blip))
+def test_another_setting_on_the_same_output_is_refused(finished: Path, blip: Path) -> None:
+    before = contents(finished / "captions")
     other = {"model": str(blip), "max_new_tokens": 7, "batch_size": 4}
     with pytest.raises(CommitError, match="max_new_tokens 6 → 7"):
-        main(settings_of(tmp_path, blip, captions=other))
+        main(settings_of(finished, blip, captions=other))
+    assert contents(finished / "captions") == before
 
 
 def test_a_model_that_cannot_be_had_ends_the_job_before_it_starts(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """pipelines.train_search_embedding on a small generated world, with a tiny random backbone, on real Ray Train."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from pipelines.build_pin_text import main as build_pin_text
 from pipelines.generate_world import GenerateWorld
 from pipelines.generate_world import main as generate_world
 from pipelines.train_search_embedding import TrainSearchEmbedding, main
-from tests.killed_job import kill_training_worker
+from tests.killed_job import training_worker_killed
 
 WORLD = {"num_pins": 200, "num_users": 60, "num_queries": 120, "num_impressions": 10_000, "judged_per_query": 1}
 
@@ -66,11 +65,8 @@ def test_a_job_that_is_killed_goes_on_to_the_vectors_of_one_that_is_not(
     assert 0 < whole.details["judged_pairs"] < whole.details["engaged_pairs"]
 
     chosen = settings_of(world, tiny_bert_dir, tmp_path / "killed")
-    killer = threading.Thread(target=kill_training_worker, args=(0, tmp_path))
-    killer.start()
-    with pytest.raises(ModelError, match="training failed, nothing was published"):
+    with training_worker_killed(0, tmp_path), pytest.raises(ModelError, match="training failed, nothing was published"):
         main(chosen)
-    killer.join()
     assert not chosen.output.exists()
     assert main(chosen).details == whole.details
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["killed", "whole"]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
-from tests.killed_job import kill_training_worker
+from tests.killed_job import training_worker_killed
 from tests.tiny_models import tiny_backbone
 
 WORDS = ("cat", "dog", "sofa", "lamp", "cake", "tree")
@@ -136,11 +135,8 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
                 process.kill()
     assert not folder.exists()
     (work,) = tmp_path.glob(".killed.training-*")
-    checkpoint = work / "checkpoint.pt"
-    killer = threading.Thread(target=kill_training_worker, args=(checkpoint.stat().st_mtime_ns, tmp_path))
-    killer.start()
-    resumed = trained(chosen, folder)
-    killer.join()
+    with training_worker_killed((work / "checkpoint.pt").stat().st_mtime_ns, tmp_path):
+        resumed = trained(chosen, folder)
     assert resumed.version == whole.version
     assert resumed.metrics == whole.metrics
 
