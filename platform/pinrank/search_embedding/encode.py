@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray.data
 
 from pinrank.embeddings.encode import EncodingSettings
 from pinrank.embeddings.external import table_of
@@ -46,6 +45,8 @@ def encode(texts: Mapping[Side, Mapping[str, str]], folder: str, settings: Encod
 
     Needs a Ray session; the folder must be seen by every node. Raises TableError when a side has no text.
     """
+    import ray.data
+
     card = read_card(folder)
     ids = {side: pa.array(sorted(said), pa.string()) for side, said in texts.items()}
     if empty := [side for side, known in ids.items() if not len(known)]:

@@ -10,24 +10,22 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
 
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
 from pinrank.precision import Precision
-from pinrank.search_embedding.model import TwoTowers
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
-from pinrank.student.model import Tower
-from pinrank.teacher.model import open_backbone
 from pinrank.text import TextSettings, normalise_query, pin_text
+
+if TYPE_CHECKING:
+    from pinrank.search_embedding.model import TwoTowers
 
 CARD = "card.json"
 QUERY, PIN = "query", "pin"
@@ -101,6 +99,12 @@ def read_card(folder: str | Path) -> SearchEmbeddingCard:
 
 def open_tower(folder: Path) -> TextEncoder:
     """A tower with its tokenizer and projection; ModelError when it cannot be opened."""
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    from pinrank.student.model import Tower
+    from pinrank.teacher.model import open_backbone
+
     try:
         weights = load_file(folder / PROJECTION) if (folder / PROJECTION).exists() else {}
         tower = Tower(open_backbone(str(folder)), len(weights["weight"]) if weights else None)
@@ -112,7 +116,7 @@ def open_tower(folder: Path) -> TextEncoder:
 
 
 def save_search_embedding(
-    towers: TwoTowers,
+    towers: "TwoTowers",
     tokenizer: Any,
     folder: str | Path,
     *,
@@ -123,6 +127,8 @@ def save_search_embedding(
     lineage: Mapping[str, Any],
 ) -> SearchEmbeddingCard:
     """Write a search embedding's folder, without vectors, in one rename; returns its card with its version."""
+    from safetensors.torch import save_file
+
     target = Path(folder).absolute()
     staging = staging_of(target)
     for side, tower in [(QUERY, towers.query)] if towers.shared else [(QUERY, towers.query), (PIN, towers.pin)]:

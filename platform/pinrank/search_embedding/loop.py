@@ -7,7 +7,6 @@ seed, step and rank, so that a run that was killed and resumed ends, on a CPU, w
 
 import logging
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray.train
 import torch
-from pydantic import BaseModel, ConfigDict
 from ray.train.torch import prepare_model
 from torch import nn
 from transformers import AutoTokenizer
@@ -30,7 +28,8 @@ from pinrank.search_embedding.loss import in_batch_loss
 from pinrank.search_embedding.model import build_towers
 from pinrank.search_embedding.pairs import measured_pairs
 from pinrank.search_embedding.recall import recall_at
-from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
+from pinrank.search_embedding.run import PUBLISHED, TrainingRun
+from pinrank.search_embedding.settings import SearchEmbeddingSettings
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
 from pinrank.teacher import checkpoint
@@ -38,26 +37,11 @@ from pinrank.training_run import REFUSED
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = "published"
 STEPS_BETWEEN_LOGS = 25
 
 
 class Diverged(ArithmeticError):
     """A loss or gradient that is no number."""
-
-
-class TrainingRun(BaseModel):
-    """What the driver hands to every worker. The folder must be one that all nodes see."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    settings: SearchEmbeddingSettings
-    pair_settings: PairSettings
-    pairs: Path
-    candidates: Path
-    folder: Path
-    lineage: dict[str, Any]
 
 
 class Worker:

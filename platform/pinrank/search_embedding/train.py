@@ -13,10 +13,9 @@ from pinrank.backbones import refuse_foreign_code
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError
 from pinrank.search_embedding.export import CARD, SearchEmbeddingCard, read_card
-from pinrank.search_embedding.loop import PUBLISHED, TrainingRun, train_worker
 from pinrank.search_embedding.pairs import refuse_too_few
+from pinrank.search_embedding.run import PUBLISHED, TrainingRun
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
-from pinrank.teacher.checkpoint import CHECKPOINT
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def train(
         log.info("%s: already trained under these settings", folder)
         return read_card(target)
     with training_run.run_folder(target, identity) as work:
-        if (work / CHECKPOINT).exists():
+        if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
         run = TrainingRun(
             name=name,
@@ -63,7 +62,7 @@ def train(
         )
         pq.write_table(pairs, run.pairs)
         pq.write_table(candidates, run.candidates)
-        training_run.fit(train_worker, run.model_dump(mode="json"), "search_embedding", settings, work, folder)
+        training_run.fit(_work, run.model_dump(mode="json"), "search_embedding", settings, work, folder)
         replace_folder(work / PUBLISHED, target)
     return read_card(target)
 
@@ -73,3 +72,10 @@ def _is_done(target: Path, identity: str) -> bool:
         return read_card(target).lineage.get(IDENTITY) == identity
     except ModelError:  # none, or one that another version wrote: it is trained again
         return False
+
+
+def _work(run: dict[str, Any]) -> None:
+    """What a worker does. Ray Train's controller opens this function too, and needs no model's code for it."""
+    from pinrank.search_embedding.loop import train_worker
+
+    train_worker(run)
