@@ -57,7 +57,7 @@ def pieces(stretch: Stretch, columns: Sequence[str], rows: int) -> Iterator[tupl
     start = stretch.start
     try:
         with filesystem.open_input_file(stretch.file) as source:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(source, page_checksum_verification=True)
             for batch in file.iter_batches(rows, row_groups=list(stretch.row_groups), columns=list(columns)):
                 yield start, pa.Table.from_batches([batch])
                 start += batch.num_rows

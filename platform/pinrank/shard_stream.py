@@ -1,20 +1,18 @@
 """Doing the shards of a folder that are missing, as a stream of Ray Data.
 
 A row of the stream is a whole shard, never a row of the work: what Ray moves, retries and reports is the unit that is
-committed. Its first stage gets rows that name a shard and its row group in the work file (WORK); its last stage commits
-the shard and says so with a row: `shard`, `rows`, and other numbers that are worth a rate in the log.
+committed. Its first stage gets rows that name a shard and its row group in the work file (pinrank.shard_work); its last
+stage commits the shard and says so with a row: `shard`, `rows`, and other numbers that are worth a rate in the log.
 """
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 from pydantic import AfterValidator
 from ray.data import ActorPoolStrategy, Dataset
@@ -22,7 +20,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
 from pinrank.errors import CommitError, PinrankError
-from pinrank.shard_folder import WORK, Shard
+from pinrank.shard_work import Work
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +38,7 @@ Concurrency = Annotated[tuple[int, int], AfterValidator(_least_to_most)]
 """How many actors a stage has, at least and at most."""
 
 Todo = list[dict[str, Any]]
-"""Rows that name a shard: `shard`, `group`."""
+"""Rows that name a shard: `shard`, its `group` in the file `work`."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +51,15 @@ class Actors:
     threads: int
 
 
-@dataclass(frozen=True)
-class Work:
-    """The ordered rows of a job, and the shards that they were cut into."""
-
-    rows: pa.Table
-    shards: Sequence[Shard]
-    rows_per_shard: int
-
-
-def finish(
-    work: Work, done: set[str], output: Path, stream_of: Callable[[Todo], Dataset], stall_timeout_s: float
-) -> None:
+def finish(work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], stall_timeout_s: float) -> None:
     """Do the shards that are not done. `stream_of` builds the stages over the rows that name them.
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for stall_timeout_s.
     """
-    todo = [{"shard": shard.name, "group": group} for group, shard in enumerate(work.shards) if shard.name not in done]
+    missing = [(group, shard.name) for group, shard in enumerate(work.shards) if shard.name not in done]
+    todo = [{"shard": name, "group": group, "work": str(work.path)} for group, name in missing]
     if not todo:
         return
-    path = output / WORK
-    pq.write_table(work.rows, path, row_group_size=work.rows_per_shard, compression="zstd")
     try:
         stream = stream_of(todo)
         stream.context.enable_progress_bars = False
@@ -81,11 +67,9 @@ def finish(
         stream.context.raise_original_map_exception = True
         stream.context.execution_no_progress_timeout_s = stall_timeout_s
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
-        _report(stream, rows_done, work.rows.num_rows)
+        _report(stream, rows_done, work.num_rows)
     except (RayError, ExecutionTimeoutError) as error:
         raise _as_ours(error) from error
-    finally:
-        path.unlink()
 
 
 def two_stages(
@@ -107,11 +91,6 @@ def two_stages(
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(actors.threads)}},
         )
     )
-
-
-def read_work(output: Path, batch: pa.Table) -> pa.Table:
-    """The rows of the shard that a row of the stream names."""
-    return pq.ParquetFile(output / WORK).read_row_group(batch.column("group")[0].as_py())
 
 
 def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:

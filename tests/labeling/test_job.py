@@ -11,6 +11,7 @@ from pinrank.errors import CommitError, ModelError, TableError
 from pinrank.labeling.job import WorkerSettings, not_finite
 from pinrank.labeling.manifest import read_manifest
 from pinrank.parquet import open_dataset
+from pinrank.soft_labels import read_labels
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main
 from tests.killed_job import contents, kill_after
@@ -67,6 +68,34 @@ def test_a_finished_job_returns_without_grading_again(
     before = contents(settings.output)
     assert main(settings).details["resumed_shards"] == 30
     assert contents(settings.output) == before
+
+
+def test_a_day_on_repeated_pairs_grades_the_others_alone(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    tables.write(sampled(*ALL_PAIRS[:72]), str(tables_dir / "sampled_pairs"), tables.SAMPLED_PAIRS)
+    main(settings_of(tables_dir, tiny_teacher_dir, date="2026-05-04"))
+    tables.write(sampled(*ALL_PAIRS), str(tables_dir / "sampled_pairs"), tables.SAMPLED_PAIRS)
+    summary = main(settings_of(tables_dir, tiny_teacher_dir, date="2026-05-05"))
+    assert (summary.rows_out, summary.details["reused_pairs"]) == (240, 72)
+    first, second = (
+        {
+            row["pair_key"]: row
+            for row in tables.read(str(tables_dir / "soft_labels" / day), tables.SOFT_LABELS).to_pylist()
+        }
+        for day in ("date=2026-05-04", "date=2026-05-05")
+    )
+    assert {key: second[key] for key in first} == first
+    pairs = [(row["query"], TITLES[row["pin_id"]]) for row in second.values()]
+    expected_NL = grade_pairs(str(tiny_teacher_dir), pairs, EngineSettings(name="transformers"))
+    assert largest_difference(np.array([row["logits"] for row in second.values()], np.float32), expected_NL) < 1e-5
+    assert len(read_labels(str(tables_dir / "soft_labels"))) == 240
+    assert (
+        main(settings_of(tables_dir, tiny_teacher_dir, "other", reuse=[tables_dir / "soft_labels"])).details[
+            "reused_pairs"
+        ]
+        == 240
+    )
 
 
 def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Path, tiny_teacher_dir: Path) -> None:
@@ -140,7 +169,7 @@ def test_a_teacher_that_lost_its_head_ends_the_job_with_its_name(
     (beheaded / "2_Dense" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="a layer of the teacher's head is missing"):
         main(settings_of(tables_dir, beheaded))
-    assert not (tables_dir / "soft_labels" / ".work.parquet").exists()
+    assert not list((tables_dir / "soft_labels").glob(".work-*"))
 
 
 @pytest.mark.slow

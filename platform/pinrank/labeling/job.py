@@ -4,7 +4,7 @@ The stream's rows are shards (pinrank.shard_stream). The pairs themselves travel
 costs microseconds and no Python object.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,16 +17,19 @@ from ray.data import Dataset
 
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
-from pinrank.labeling.shards import PAIRS, Grading
+from pinrank.labeling.poison import Tries, grade_without_poison
+from pinrank.labeling.shards import WORK, Grading
 from pinrank.levels import NUM_LEVELS
-from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Actors, Concurrency, Todo, Work, finish, read_work, two_stages
+from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
+from pinrank.shard_stream import Actors, Concurrency, Todo, finish, two_stages
+from pinrank.shard_work import Work, read_work
+from pinrank.soft_labels import logits_of
 from pinrank.tables import SOFT_LABELS, quarantine
 from pinrank.teacher.score import Engine, EngineSettings, open_engine, open_tokenizer
 from pinrank.teacher.tokens import PairTokenizer, Prompt
 
-TOKENISED = pa.struct([*PAIRS, pa.field("token_ids", pa.list_(pa.int32())), pa.field("second_start", pa.int32())])
-"""A pair between the two stages."""
+TOKENISED = pa.struct([*WORK, pa.field("token_ids", pa.list_(pa.int32())), pa.field("second_start", pa.int32())])
+"""A pair between the two stages; no tokens where its grade is known."""
 
 
 class WorkerSettings(BaseModel):
@@ -52,26 +55,25 @@ class Job:
     grading: Grading
 
 
-def grade(job: Job, pairs: pa.Table, shards: Sequence[Shard], done: set[str], workers: WorkerSettings) -> None:
-    """Grade and commit the shards that are not done. `pairs` (PAIRS) are those that the shards were cut from.
+def grade(job: Job, work: Work, done: set[str], workers: WorkerSettings) -> None:
+    """Grade and commit the shards of the work (WORK) that are not done.
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for workers.stall_timeout_s.
     """
-    work = Work(pairs, shards, job.grading.rows_per_shard)
-    finish(work, done, job.output, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
+    finish(work, done, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
 
 
 def tokenise(batch: pa.Table, job: Job) -> pa.Table:
     """The CPU stage: a row that names a shard becomes the row that holds its tokenised pairs."""
-    pairs = read_work(job.output, batch)
-    tokenizer = _tokenizer(job.teacher, job.grading.teacher)
-    texts = zip(pairs.column("query").to_pylist(), pairs.column("pin_text").to_pylist(), strict=True)
-    prompts = tokenizer.prompts(list(texts))
-    columns = [
-        *(pairs.column(name).combine_chunks() for name in PAIRS.names),
-        pa.array([prompt.token_ids for prompt in prompts], pa.list_(pa.int32())),
-        pa.array([prompt.second_start for prompt in prompts], pa.int32()),
-    ]
+    pairs = read_work(batch)
+    unknown_N = pc.is_null(pairs.column("logits")).to_numpy()
+    texts = pairs.select(["query", "pin_text"]).filter(pa.array(unknown_N))
+    told = zip(texts.column("query").to_pylist(), texts.column("pin_text").to_pylist(), strict=True)
+    prompts = _tokenizer(job.teacher, job.grading.teacher).prompts(list(told))
+    token_ids = pa.array([prompt.token_ids for prompt in prompts], pa.list_(pa.int32()))
+    starts = pa.array([prompt.second_start for prompt in prompts], pa.int32())
+    place = pa.array(np.where(unknown_N, np.cumsum(unknown_N) - 1, 0), mask=~unknown_N)
+    columns = [*(pairs.column(name).combine_chunks() for name in WORK.names), token_ids.take(place), starts.take(place)]
     whole = pa.StructArray.from_arrays(columns, fields=list(TOKENISED))
     return pa.table(
         {
@@ -97,33 +99,54 @@ class Grader:
             raise self.refused
         name = batch.column("shard")[0].as_py()
         pairs = pa.Table.from_struct_array(batch.column("pairs").combine_chunks().flatten())
+        graded = pairs.num_rows - pairs.column("token_ids").null_count
         if not shard_path(self.job.output, name).exists():
             self._commit(name, pairs)
-        return pa.table({"shard": [name], "rows": [pairs.num_rows], "tokens": [int(_lengths(pairs).sum())]})
+        tokens = pc.sum(pc.list_value_length(pairs.column("token_ids"))).as_py() or 0
+        return pa.table({"shard": [name], "rows": [pairs.num_rows], "graded": [graded], "tokens": [tokens]})
 
     def _commit(self, name: str, pairs: pa.Table) -> None:
-        logits_NL = self.engine.grade(_prompts(pairs))
-        labels = soft_labels(pairs, logits_NL, self.job.grading.teacher)
-        kept = quarantine(labels, not_finite(logits_NL), str(self.job.output / QUARANTINE), f"shard-{name}", name)
+        tries = Tries.of(self.job.output, name)
+        unknown_N = pc.is_valid(pairs.column("token_ids")).to_numpy()
+        graded = grade_without_poison(self.engine.grade, prompts_of(pairs.filter(pa.array(unknown_N))), tries)
+        labels = soft_labels(pairs, graded.logits_NL, self.job.grading.teacher)
+        numbers_N = np.flatnonzero(unknown_N)
+        refused = {int(numbers_N[row]): reason for row, reason in graded.refused.items()}
+        found = [*poisonous(refused), *not_finite(logits_of(labels), leave_out=list(refused))]
+        kept = quarantine(labels, found, str(self.job.output / QUARANTINE), f"shard-{name}", name)
         commit_shard(kept, self.job.output, name, self.job.grading)
+        tries.forget()
 
 
-def soft_labels(pairs: pa.Table, logits_NL: np.ndarray, teacher: str) -> pa.Table:
-    """Tokenised pairs and their logits_NL (float32) as rows of SOFT_LABELS."""
-    flat = pa.array(np.ascontiguousarray(logits_NL, dtype=np.float32).reshape(-1))
+def soft_labels(pairs: pa.Table, logits_ML: np.ndarray, teacher: str) -> pa.Table:
+    """Tokenised pairs as rows of SOFT_LABELS; logits_ML (float32): those of the pairs with tokens, in their order."""
+    logits_NL = np.full((pairs.num_rows, NUM_LEVELS), np.nan, dtype=np.float32)
+    known_N = pc.is_valid(pairs.column("logits")).to_numpy()
+    logits_NL[known_N] = logits_of(pairs.filter(pa.array(known_N)))
+    logits_NL[~known_N] = logits_ML
+    lengths = pc.list_value_length(pairs.column("token_ids")).cast(pa.int32())
     columns = {
-        "logits": pa.FixedSizeListArray.from_arrays(flat, NUM_LEVELS),
-        "num_tokens": pa.array(_lengths(pairs), pa.int32()),
+        "logits": pa.FixedSizeListArray.from_arrays(pa.array(logits_NL.reshape(-1)), NUM_LEVELS),
+        "num_tokens": pc.coalesce(pairs.column("num_tokens"), lengths),
         "teacher": pa.repeat(teacher, pairs.num_rows),
     }
     chosen = [columns[name] if name in columns else pairs.column(name) for name in SOFT_LABELS.schema.names]
     return pa.table(chosen, schema=SOFT_LABELS.schema)
 
 
-def not_finite(logits_NL: np.ndarray) -> list[Fault]:
-    """The rows whose logits hold a NaN or an infinity."""
-    broken = ~np.isfinite(logits_NL).all(axis=1)
-    return fault("logits", "are not finite", "Grade in float32, or look at the teacher's weights.", broken)
+def poisonous(refused: Mapping[int, str]) -> list[Fault]:
+    """The rows on which the engine failed, by what it said."""
+    mend = "Look at the pair's texts; grade it with another engine, or leave it out."
+    reasons = sorted(set(refused.values()))
+    rows_of = {said: sorted(row for row, reason in refused.items() if reason == said) for said in reasons}
+    return [Fault("pair_key", said, mend, np.asarray(rows, dtype=np.int64)) for said, rows in rows_of.items()]
+
+
+def not_finite(logits_NL: np.ndarray, leave_out: Sequence[int] = ()) -> list[Fault]:
+    """The rows whose logits hold a NaN or an infinity, but for those that are left out."""
+    broken_N = ~np.isfinite(logits_NL).all(axis=1)
+    broken_N[list(leave_out)] = False
+    return fault("logits", "are not finite", "Grade in float32, or look at the teacher's weights.", broken_N)
 
 
 def _open(job: Job) -> Engine:
@@ -146,10 +169,7 @@ def _tokenizer(folder: str, version: str) -> PairTokenizer:
     return open_tokenizer(folder)  # the version is there for the cache: a worker may outlive the teacher in a folder
 
 
-def _prompts(pairs: pa.Table) -> list[Prompt]:
+def prompts_of(pairs: pa.Table) -> list[Prompt]:
+    """The prompts of pairs that all have tokens."""
     starts = pairs.column("second_start").to_pylist()
     return [Prompt(ids, start) for ids, start in zip(pairs.column("token_ids").to_pylist(), starts, strict=True)]
-
-
-def _lengths(pairs: pa.Table) -> np.ndarray:
-    return np.asarray(pc.list_value_length(pairs.column("token_ids")), dtype=np.int64)
