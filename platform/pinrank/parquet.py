@@ -248,8 +248,10 @@ def _remove_other_parts(filesystem: pafs.FileSystem, inner: str, kept: set[str])
 
 def _schema_of(fragment: ds.Fragment, path: str) -> pa.Schema:
     try:
-        return fragment.physical_schema
-    except (pa.ArrowException, OSError) as cause:
+        schema = fragment.physical_schema
+        _ = schema.names  # a damaged one is no UTF-8
+        return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as cause:
         raise TableError(f"{path}: {fragment.path} is no Parquet file: {one_line(cause)}. {_REWRITE}") from cause
 
 

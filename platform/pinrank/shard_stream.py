@@ -2,14 +2,11 @@
 
 A row of the stream is a whole shard, never a row of the work: what Ray moves, retries and reports is the unit that is
 committed. Its first stage gets rows that name a shard and its row group in the work file (pinrank.shard_work); its last
-stage commits the shard and says so with a row: `shard`, `rows`, and other numbers that are worth a rate in the log.
+stage commits the shard and says so with the row that `reported` makes.
 """
 
-import logging
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -20,11 +17,8 @@ from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
 from pinrank.errors import CommitError, PinrankError
+from pinrank.shard_progress import Progress
 from pinrank.shard_work import Work
-
-log = logging.getLogger(__name__)
-
-PROGRESS_EVERY_S = 5.0
 
 
 def _least_to_most(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -49,10 +43,13 @@ class Actors:
     cpus: float
     gpus: float
     threads: int
+    calls: int = 1  # shards that are in one actor at a time
+    accelerator_type: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
-def finish(work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], stall_timeout_s: float) -> None:
-    """Do the shards that are not done. `stream_of` builds the stages over the rows that name them.
+def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], stall_timeout_s: float) -> None:
+    """Do the shards that are not done. `stream_of` builds the stages over the rows that name them; `name` is the job's.
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for stall_timeout_s.
     """
@@ -67,7 +64,9 @@ def finish(work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], sta
         stream.context.raise_original_map_exception = True
         stream.context.execution_no_progress_timeout_s = stall_timeout_s
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
-        _report(stream, rows_done, work.num_rows)
+        progress = Progress(name, rows_done, work.num_rows)
+        for shards in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            progress.add(shards)
     except (RayError, ExecutionTimeoutError) as error:
         raise _as_ours(error) from error
 
@@ -85,26 +84,25 @@ def two_stages(
             fn_constructor_kwargs={"job": job},
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=least, max_size=most),
+            compute=ActorPoolStrategy(
+                min_size=least,
+                max_size=most,
+                max_concurrent_calls_per_actor=actors.calls,
+                enable_true_multi_threading=actors.calls > 1,
+            ),
             num_cpus=actors.cpus,
             num_gpus=actors.gpus,
+            **({"accelerator_type": actors.accelerator_type} if actors.accelerator_type else {}),
+            **({"resources": dict(actors.resources)} if actors.resources else {}),
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(actors.threads)}},
         )
     )
 
 
-def _report(stream: Dataset, rows_done: int, rows_total: int) -> None:
-    since, passed = time.monotonic(), Counter[str]()
-    for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for name in batch.column_names:
-            if name != "shard":
-                passed[name] += sum(batch.column(name).to_pylist())
-        passed_s = time.monotonic() - since
-        if passed_s >= PROGRESS_EVERY_S or rows_done + passed["rows"] == rows_total:
-            rows_done += passed["rows"]
-            speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in passed.items())
-            log.info("%d of %d rows done (%.1f%%), %s", rows_done, rows_total, 100 * rows_done / rows_total, speed)
-            since, passed = time.monotonic(), Counter[str]()
+def reported(shard: str, **numbers: int) -> pa.Table:
+    """The row of an actor that has committed a shard: its `rows`, and other numbers that are worth a rate."""
+    worker = ray.get_runtime_context().get_actor_id()
+    return pa.table({"shard": [shard], "worker": [worker], **{name: [number] for name, number in numbers.items()}})
 
 
 def _as_ours(error: Exception) -> PinrankError:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinrank.errors import ModelError, ParityError
 from pinrank.labeling.poison import DIED, MOST_POISON, Tries, grade_without_poison
-from pinrank.teacher.engine import Logits
+from pinrank.teacher.engine import EngineDead, Logits
 from pinrank.teacher.tokens import Prompt
 
 PROMPTS = [Prompt([number], 1) for number in range(100)]
@@ -45,7 +45,7 @@ def grade_until_it_lives(engine: Picky, output: Path, prompts: Sequence[Prompt] 
         tries = Tries.of(output, "0")
         try:
             graded = grade_without_poison(engine.grade, prompts, tries)
-        except Died:
+        except (Died, EngineDead):
             continue
         tries.forget()
         return graded.logits_NL, graded.refused, deaths
@@ -89,9 +89,10 @@ def test_one_death_alone_casts_no_suspicion(tmp_path: Path) -> None:
 
 def test_an_engine_that_fails_on_everything_is_at_fault_itself(tmp_path: Path) -> None:
     engine = Picky(raises=range(100))
+    with pytest.raises(EngineDead):
+        grade_without_poison(engine.grade, PROMPTS, Tries.of(tmp_path, "0"))
     with pytest.raises(ModelError, match=f"more than {MOST_POISON} pairs of one shard, so it is at fault"):
         grade_until_it_lives(engine, tmp_path)
-    assert len(engine.calls) < 100
 
 
 def test_pairs_that_fail_only_together_end_the_job(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pinrank.captions.work import Captioning
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
-from pinrank.shard_stream import Actors, Concurrency, Todo, finish, two_stages
+from pinrank.shard_stream import Actors, Concurrency, Todo, finish, reported, two_stages
 from pinrank.shard_work import Work, read_work
 from pinrank.tables import CAPTIONS, quarantine
 
@@ -64,7 +64,7 @@ def caption(job: Job, work: Work, done: set[str], workers: WorkerSettings) -> No
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for workers.stall_timeout_s.
     """
-    finish(work, done, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
+    finish("caption_images", work, done, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
 
 
 def fetch(batch: pa.Table, job: Job) -> pa.Table:
@@ -99,7 +99,7 @@ class CaptionStage:
         rows = pa.Table.from_struct_array(batch.column("pictures").combine_chunks().flatten())
         if not shard_path(self.job.output, name).exists():
             self._commit(name, rows)
-        return pa.table({"shard": [name], "rows": [rows.num_rows]})
+        return reported(name, rows=rows.num_rows)
 
     def _commit(self, name: str, rows: pa.Table) -> None:
         captions, reasons = self._captions(rows)

@@ -12,13 +12,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from pinrank.errors import ModelError, PinrankError
 from pinrank.levels import NUM_LEVELS
 from pinrank.parquet import one_line
-from pinrank.teacher.engine import Logits
+from pinrank.teacher.engine import EngineDead, Logits
 from pinrank.teacher.tokens import Prompt
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ class Tries:
 def grade_without_poison(grade: Grade, prompts: Sequence[Prompt], tries: Tries) -> Graded:
     """Grade the prompts but those that the engine cannot grade.
 
-    Raises an engine's PinrankError as it is, and ModelError when it fails on more than MOST_POISON prompts, or on all
-    of them together though on none alone.
+    Raises an engine's PinrankError and EngineDead as they are, EngineDead when it fails on more than MOST_POISON
+    prompts, and ModelError when it does so in a third process too, or on all prompts together though on none alone.
     """
     rows = list(range(len(prompts)))
     refused: dict[int, str] = {}
@@ -115,11 +116,19 @@ def _refused(grade: Grade, prompts: Sequence[Prompt], rows: Sequence[int], tries
         elif isinstance(outcome, str):
             found[some[0]] = outcome
             if len(found) > MOST_POISON:
-                raise ModelError(
-                    f"the engine fails on more than {MOST_POISON} pairs of one shard, so it is at fault, not they: one "
-                    f"{outcome}. Use --engine.name transformers, or look at the engine's log."
-                )
+                _blame_the_engine(outcome, rows, tries)
     return found
+
+
+def _blame_the_engine(failure: str, rows: Sequence[int], tries: Tries) -> NoReturn:
+    """Let another process try; it may have been this one's accelerator."""
+    if tries.deaths(rows) < MOST_DEATHS:
+        tries.begin(rows)
+        raise EngineDead(failure)
+    raise ModelError(
+        f"the engine fails on more than {MOST_POISON} pairs of one shard, so it is at fault, not they: one {failure}. "
+        "Use --engine.name transformers, or look at the engine's log."
+    )
 
 
 def _halves(rows: Sequence[int]) -> list[Sequence[int]]:
@@ -139,7 +148,7 @@ def _graded(
     tries.begin(rows)
     try:
         outcome = grade([prompts[row] for row in rows])
-    except PinrankError:
+    except (PinrankError, EngineDead):
         raise
     except Exception as cause:  # an engine may raise anything, and all of it means that these rows have no grade
         outcome = f"makes the engine fail ({type(cause).__name__}: {one_line(cause)})"

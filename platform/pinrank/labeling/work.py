@@ -38,7 +38,7 @@ from pinrank.spill import Spilled, read_partition, spill
 from pinrank.tables import PIN_TEXT, SAMPLED_PAIRS, Table
 from pinrank.text import FIELDS
 
-ROWS_IN_MEMORY = 200_000
+ROWS_IN_MEMORY = 100_000
 """Of a piece, and about of a partition."""
 
 SAMPLED = pa.schema([SAMPLED_PAIRS.schema.field(name) for name in PAIRS.names if name in SAMPLED_PAIRS.schema.names])
