@@ -58,7 +58,9 @@ class LabelImpressions(JobSettings):
     engine: EngineSettings = Field(EngineSettings(), description="which engine grades, and how")
     workers: WorkerSettings = Field(WorkerSettings(), description="engine actors and what they take")
     parity: ParitySettings = Field(ParitySettings(), description="the engine's comparison with the reference")
-    order: Order = Field("query", description="whose pairs lie together: those of a query, or of a pin")
+    order: Order | None = Field(
+        None, description="whose pairs lie together: query or pin; null: of what the teacher reads first"
+    )
     rows_per_shard: int = Field(2048, ge=1, description="pairs graded and committed as one unit")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more of the pairs cannot be graded")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
@@ -139,7 +141,7 @@ def grading_of(settings: LabelImpressions) -> Grading:
         text=card.text,
         engine=settings.engine.name,
         dtype=settings.engine.dtype,
-        order=settings.order,
+        order=settings.order or card.text.first,
         rows_per_shard=settings.rows_per_shard,
     )
 
