@@ -30,17 +30,21 @@ def words(folder: str) -> Words:
 class Hashing:
     """Grades by hash, so many seconds a call; what it does with POISON is its name."""
 
-    def __init__(self, folder: str, settings: EngineSettings, poison: str = "", call_s: float = 0.0) -> None:
+    def __init__(
+        self, folder: str, settings: EngineSettings, poison: str = "", call_s: float = 0.0, shift: float = 0.0
+    ) -> None:
         self.card: TeacherCard = read_card(folder)
         self.poison = poison
         self.call_s = call_s
+        self.shift = shift
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
         time.sleep(self.call_s)
         texts = [bytes(prompt.token_ids) for prompt in prompts]
         if any(text.startswith(POISON.encode()) for text in texts):
             self._suffer()
-        return np.asarray([[zlib.crc32(text, level) / 2**32 for level in range(5)] for text in texts], np.float32)
+        hashed_NL = [[zlib.crc32(text, level) / 2**32 for level in range(5)] for text in texts]
+        return np.asarray(hashed_NL, np.float32) + np.float32(self.shift)
 
     def _suffer(self) -> None:
         if self.poison == "raises":
@@ -67,8 +71,17 @@ def slow(folder: str, settings: EngineSettings) -> Hashing:
     return Hashing(folder, settings, call_s=0.05)
 
 
+def shifted(folder: str, settings: EngineSettings) -> Hashing:
+    return Hashing(folder, settings, shift=1.0)
+
+
+def never(folder: str, settings: EngineSettings) -> Hashing:
+    raise AssertionError("nothing is to be graded")
+
+
 HASHING = Opening(Hashing, words)
 RAISING = Opening(raising, words)
 DYING = Opening(dying, words)
 HANGING = Opening(hanging, words)
 SLOW = Opening(slow, words)
+SHIFTED = Opening(shifted, words)

@@ -211,10 +211,10 @@ def test_an_engine_that_hangs_ends_the_job_in_the_stated_time(folder: Path, tmp_
     tables.write(sampled(*PAIRS[:8], (engines.POISON, "p0")), str(tmp_path / "sampled_pairs"), tables.SAMPLED_PAIRS)
     tables.write(pin_texts(**PINS), str(tmp_path / "pin_text"), tables.PIN_TEXT)
     settings = settings_of(
-        folder, "", tables=str(tmp_path), output=tmp_path / "labels", workers={"stall_timeout_s": 20}, rows_per_shard=3
+        folder, "", tables=str(tmp_path), output=tmp_path / "labels", workers={"stall_timeout_s": 10}, rows_per_shard=3
     )
     started = time.monotonic()
-    with pytest.raises(CommitError, match="made no progress for at least 20s"):
+    with pytest.raises(CommitError, match=r"made no progress for at least 1\ds"):
         main(settings, engines.HANGING)
     assert time.monotonic() - started < 120
     assert not [path for path in settings.output.iterdir() if path.name.startswith((".work", ".tries", ".spill"))]

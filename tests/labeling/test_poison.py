@@ -1,6 +1,8 @@
 """Pairs that an engine cannot grade are found and left out; the others are graded as if they had never been there."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinrank.errors import ModelError, ParityError
-from pinrank.labeling.poison import DIED, MOST_POISON, Tries, grade_without_poison
+from pinrank.labeling.poison import DIED, MOST_POISON, Gate, Tries, grade_without_poison
 from pinrank.teacher.engine import EngineDead, Logits
 from pinrank.teacher.tokens import Prompt
 
@@ -85,6 +87,26 @@ def test_one_death_alone_casts_no_suspicion(tmp_path: Path) -> None:
     engine = Picky()
     grade_without_poison(engine.grade, PROMPTS, Tries.of(tmp_path, "0"))
     assert len(engine.calls) == 1
+
+
+def test_a_suspected_shard_is_graded_while_no_other_is(tmp_path: Path) -> None:
+    gate, inside, met = Gate(), [], []
+
+    def enter(number: int) -> None:
+        tries = Tries.of(tmp_path, str(number))
+        if number % 5 == 0:
+            tries.begun["0-9-10"] = 1
+        with gate.entered(tries):
+            inside.append(number)
+            time.sleep(0.002)
+            met.append((number, list(inside)))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(enter, range(40)))
+    assert len(met) == 40
+    assert all(others == [number] for number, others in met if number % 5 == 0)
+    assert max(len(others) for _, others in met) > 1
 
 
 def test_an_engine_that_fails_on_everything_is_at_fault_itself(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ray.data import Dataset
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.labeling.parity import Probe, refuse_other_grades
-from pinrank.labeling.poison import Graded, Tries, grade_without_poison
+from pinrank.labeling.poison import Gate, Graded, Tries, grade_without_poison
 from pinrank.labeling.shards import WORK, Grading
 from pinrank.levels import NUM_LEVELS
 from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
@@ -132,6 +132,7 @@ class Grader:
         self.job = job
         self.refused: PinrankError | None = None
         self.engine: Engine | None = None
+        self.gate = Gate()
         try:
             self.engine = _open(job) if job.to_grade else None
         except PinrankError as error:
@@ -165,7 +166,8 @@ class Grader:
         if self.engine is None:
             return Graded(np.empty((0, NUM_LEVELS), dtype=np.float32), {})
         try:
-            return grade_without_poison(self.engine.grade, prompts, tries)
+            with self.gate.entered(tries):
+                return grade_without_poison(self.engine.grade, prompts, tries)
         except EngineDead:
             log.exception("the engine is dead; this process ends, and Ray puts another in its place")
             os._exit(1)

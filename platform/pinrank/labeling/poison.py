@@ -9,7 +9,9 @@ over reads what its predecessors died of.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -78,6 +80,34 @@ class Tries:
         staging = self.path.with_name(f"{self.path.name}.tmp")
         staging.write_text(json.dumps(self.begun))
         staging.replace(self.path)
+
+
+class Gate:
+    """Several shards at a time in a process, but one of which a process died alone.
+
+    Otherwise a death would be charged to whatever else was being graded, and good pairs be taken for bad ones.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._alone = 0  # that are inside or wait
+
+    @contextmanager
+    def entered(self, tries: Tries) -> Iterator[None]:
+        """Hold a place for a shard."""
+        alone = any(tries.begun.values())
+        with self._changed:
+            self._alone += alone
+            self._changed.wait_for(lambda: not self._inside if alone else not self._alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._alone -= alone
+                self._changed.notify_all()
 
 
 def grade_without_poison(grade: Grade, prompts: Sequence[Prompt], tries: Tries) -> Graded:
