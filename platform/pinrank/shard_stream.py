@@ -48,6 +48,10 @@ class Actors:
     resources: Mapping[str, float] = field(default_factory=dict)
 
 
+MOST_DEATHS_AT_START = 3
+"""Actors that may die in a row while they open what they need: a lost machine is replaced, a broken model is not."""
+
+
 def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], stall_timeout_s: float) -> None:
     """Do the shards that are not done. `stream_of` builds the stages over the rows that name them; `name` is the job's.
 
@@ -63,6 +67,7 @@ def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Da
         stream.context.print_on_execution_start = False
         stream.context.raise_original_map_exception = True
         stream.context.execution_no_progress_timeout_s = stall_timeout_s
+        stream.context.max_consecutive_actor_init_deaths = MOST_DEATHS_AT_START
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
         progress = Progress(name, rows_done, work.num_rows)
         for shards in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
