@@ -193,12 +193,12 @@ def test_kills_at_random_moments(folder: Path, whole: dict[str, bytes]) -> None:
 
 
 @pytest.mark.ray
-def test_a_pair_that_ends_the_engines_process_is_set_aside(folder: Path, tmp_path: Path) -> None:
+def test_a_pair_that_ends_the_engines_process_is_set_aside(ray_session: None, folder: Path, tmp_path: Path) -> None:
     poisoned = [*PAIRS[:8], (engines.POISON, "p0")]
     tables.write(sampled(*poisoned), str(tmp_path / "sampled_pairs"), tables.SAMPLED_PAIRS)
     tables.write(pin_texts(**PINS), str(tmp_path / "pin_text"), tables.PIN_TEXT)
     settings = settings_of(
-        folder, "dying", tables=str(tmp_path), rows_per_shard=3, max_quarantined_share=0.2, output=tmp_path / "labels"
+        folder, "dying", tables=str(tmp_path), rows_per_shard=2, max_quarantined_share=0.2, output=tmp_path / "labels"
     )
     summary = main(settings, engines.DYING)
     assert (summary.rows_out, summary.quarantined) == (8, 1)
@@ -207,7 +207,7 @@ def test_a_pair_that_ends_the_engines_process_is_set_aside(folder: Path, tmp_pat
 
 
 @pytest.mark.ray
-def test_an_engine_that_hangs_ends_the_job_in_the_stated_time(folder: Path, tmp_path: Path) -> None:
+def test_an_engine_that_hangs_ends_the_job_in_the_stated_time(ray_session: None, folder: Path, tmp_path: Path) -> None:
     tables.write(sampled(*PAIRS[:8], (engines.POISON, "p0")), str(tmp_path / "sampled_pairs"), tables.SAMPLED_PAIRS)
     tables.write(pin_texts(**PINS), str(tmp_path / "pin_text"), tables.PIN_TEXT)
     settings = settings_of(
