@@ -23,11 +23,12 @@ from pinrank import shard_folder, tables
 from pinrank.captions.images import ImageSettings
 from pinrank.captions.job import Job, WorkerSettings, caption
 from pinrank.captions.model import CaptionSettings, model_version
-from pinrank.captions.work import Captioning, committed_captions, merged, survey, to_caption
+from pinrank.captions.work import PICTURES, Captioning, committed_captions, merged, survey, to_caption
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.errors import TableError
 from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.shard_work import write_work
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +60,19 @@ def main(settings: CaptionImages) -> Summary:
         todo = to_caption(pins, committed_captions(settings.output), settings.only_missing)
         if not (total := todo.pictures.num_rows):
             raise TableError(f"{settings.tables}/pins: no pin has an image_url and lacks a caption: {todo.left_out}.")
-        work = shard_folder.cut(todo.pictures, settings.rows_per_shard, captioning)
-        done = shard_folder.committed(settings.output, work, captioning)
-        log.info("%d pictures in %d shards, %d of them done", total, len(work), len(done))
-        if len(done) < len(work):
+        work = write_work(settings.output, [todo.pictures], PICTURES.names, settings.rows_per_shard, captioning)
+        done = shard_folder.committed(settings.output, work.shards, captioning)
+        log.info("%d pictures in %d shards, %d of them done", total, len(work.shards), len(done))
+        if len(done) < len(work.shards):
             connect(settings.cluster)
             job = Job(settings.output, settings.captions, images(settings), captioning, settings.workers.fetch_threads)
-            caption(job, todo.pictures, work, done, settings.workers)
-        manifest = survey(settings.output, work, captioning)
+            caption(job, work, done, settings.workers)
+        manifest = survey(settings.output, work.shards, captioning)
         refuse_too_few(manifest.rows, total, settings)
         shard_folder.publish(settings.output, manifest)
         if settings.merge_into:
             tables.write(merged(pins, committed_captions(settings.output)), settings.merge_into, tables.PINS)
-    details = {"model": captioning.model, "shards": len(work), "resumed_shards": len(done), **todo.left_out}
+    details = {"model": captioning.model, "shards": len(work.shards), "resumed_shards": len(done), **todo.left_out}
     return Summary(total, manifest.rows, total - manifest.rows, details)
 
 

@@ -2,36 +2,43 @@
 
     python -m pipelines.label_impressions --config pipelines/configs/demo/label_impressions.yaml
     python -m pipelines.label_impressions --config pipelines/configs/demo/label_impressions.yaml --engine.dtype bfloat16
+    python -m pipelines.label_impressions --config pipelines/configs/full/label_impressions.yaml --plan
     ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
         python -m pipelines.label_impressions --config pipelines/configs/full/label_impressions.yaml
 
 in : sampled_pairs/  pair_key, query, query_locale, pin_id, source, weight
      pin_text/       pin_id, the seven text fields, fingerprint
      teacher/        the folder that train_teacher wrote
+     soft_labels/    of earlier jobs: what they graded is not graded again
 out: soft_labels/    shard-HASH.parquet: the pairs with logits float32[5] (L1..L5), num_tokens, teacher, fingerprint;
-                     quarantine/ with what could not be graded; manifest.json, last
+                     quarantine/ with what could not be graded; manifest.json, last; with --date, all in date=DAY/
 
 Safe to kill at any point: the same command goes on where it stopped, and ends in the same bytes.
 """
 
+import datetime
 import logging
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow as pa
 from pydantic import Field
 
-from pinrank import shard_folder, tables
-from pinrank.cluster import ClusterSettings, connect
+from pinrank import shard_folder
+from pinrank.cluster import ClusterSettings, connect, in_a_task
 from pinrank.durable import MountedFolder
-from pinrank.errors import ModelError, TableError
-from pinrank.faults import refuse_too_many
-from pinrank.labeling import shards
-from pinrank.labeling.job import Job, WorkerSettings, grade
+from pinrank.errors import ModelError
+from pinrank.labeling import store
+from pinrank.labeling.job import TEACHER, Job, Opening, WorkerSettings, grade, task_options
 from pinrank.labeling.manifest import survey
+from pinrank.labeling.parity import ParitySettings, needs_probe, pairs_to_grade, probe_of
+from pinrank.labeling.plan import EstimateSettings, measure, pairs_left, plan_of, read_cluster
+from pinrank.labeling.shards import Grading, Order
+from pinrank.labeling.work import Inputs, Prepared, prepare
 from pinrank.pipeline import JobSettings, Summary, run
+from pinrank.soft_labels import day_folder
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings
-from pinrank.text import TextSettings
 
 log = logging.getLogger(__name__)
 
@@ -42,51 +49,119 @@ class LabelImpressions(JobSettings):
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: sampled_pairs and pin_text")
     teacher: Path = Field(Path("runs/demo/teacher"), description="folder of the trained teacher")
     output: MountedFolder = Field(Path("runs/demo/soft_labels"), description="soft_labels grows here, for every node")
+    date: datetime.date | None = Field(
+        None, description="day of the pairs: the labels go to output/date=DAY, beside other days; null: to output"
+    )
+    reuse: tuple[MountedFolder, ...] = Field(
+        (), description="finished soft_labels, or folders of days, whose grades are taken; with a date, output's are"
+    )
     engine: EngineSettings = Field(EngineSettings(), description="which engine grades, and how")
     workers: WorkerSettings = Field(WorkerSettings(), description="engine actors and what they take")
+    parity: ParitySettings = Field(ParitySettings(), description="the engine's comparison with the reference")
+    order: Order | None = Field(
+        None, description="whose pairs lie together: query or pin; null: of what the teacher reads first"
+    )
     rows_per_shard: int = Field(2048, ge=1, description="pairs graded and committed as one unit")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more of the pairs cannot be graded")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
+    plan: bool = Field(False, description="only say how many pairs are left, and what hours and dollars they take")
+    estimate: EstimateSettings = Field(EstimateSettings(), description="what plan reckons with")
+
+    @property
+    def folder(self) -> Path:
+        """What this job fills."""
+        return self.output / day_folder(self.date) if self.date else self.output
 
 
-def main(settings: LabelImpressions) -> Summary:
-    """Read, order and cut the pairs; grade and commit what is missing; write the manifest."""
+def main(settings: LabelImpressions, opening: Opening = TEACHER) -> Summary:
+    """Join, order and cut the pairs; grade and commit what is missing; write the manifest."""
+    grading = grading_of(settings)
+    folder = settings.folder
+    if settings.plan:
+        return plan(settings, grading, opening)
+    with shard_folder.exclusive(folder):
+        inputs = inputs_of(settings, grading)
+        prepared = prepare(inputs, folder, grading)
+        work = prepared.work
+        done = shard_folder.committed(folder, work.shards, grading)
+        log.info(
+            "%d pairs in %d shards, %d of them done; %d pairs are graded already by %d earlier jobs",
+            *(work.num_rows, len(work.shards), len(done), prepared.known, len(inputs.earlier)),
+        )
+        if len(done) < len(work.shards):
+            connect(settings.cluster)
+            grade(job_of(settings, grading, prepared, opening), work, done, settings.workers)
+        manifest = survey(folder, work.shards, grading)
+        refuse_bad_grades(work.num_rows - manifest.rows, work.num_rows, settings)
+        shard_folder.publish(folder, manifest)
+    details = {
+        "teacher": grading.teacher,
+        "shards": len(work.shards),
+        "resumed_shards": len(done),
+        "reused_pairs": prepared.known,
+        "settings": grading.hash,
+    }
+    return Summary(prepared.rows_in, manifest.rows, prepared.rows_in - manifest.rows, details)
+
+
+def plan(settings: LabelImpressions, grading: Grading, opening: Opening) -> Summary:
+    """Say what the job would take; nothing is written but a temporary work file."""
+    with tempfile.TemporaryDirectory(prefix="pinrank-plan-") as folder:
+        prepared = prepare(inputs_of(settings, grading), Path(folder), grading)
+        done = shard_folder.committed(settings.folder, prepared.work.shards, grading)
+        pairs = pairs_left(prepared.work, done)
+        some = pairs_to_grade(prepared.work, settings.estimate.pairs)
+    read_cluster(settings.estimate)
+    if not some:
+        return Summary(prepared.rows_in, 0, details={"pairs": 0, "reused_pairs": prepared.known})
+    connect(settings.cluster)
+    job = Job(settings.folder, str(settings.teacher.absolute()), settings.engine, grading, opening=opening)
+    speed = in_a_task(measure, job, some, **task_options(settings.workers))
+    planned = plan_of(pairs, speed, settings.workers.concurrency[1], settings.estimate)
+    log.info("%s", planned)
+    details = {"reused_pairs": prepared.known, **asdict(planned), "measured": asdict(speed)}
+    return Summary(prepared.rows_in, 0, details=details)
+
+
+def inputs_of(settings: LabelImpressions, grading: Grading) -> Inputs:
+    """What goes in: the two tables, and the jobs whose grades can be taken."""
+    return Inputs(
+        pairs=f"{settings.tables}/sampled_pairs",
+        pin_text=f"{settings.tables}/pin_text",
+        earlier=store.finished(earlier_folders(settings), settings.folder, grading),
+        max_quarantined_share=settings.max_quarantined_share,
+    )
+
+
+def grading_of(settings: LabelImpressions) -> Grading:
+    """All that decides a grade; ModelError when the folder holds no teacher."""
     card = read_card(str(settings.teacher))
-    grading = shards.Grading(
+    return Grading(
         teacher=card.version,
         text=card.text,
         engine=settings.engine.name,
         dtype=settings.engine.dtype,
+        order=settings.order or card.text.first,
         rows_per_shard=settings.rows_per_shard,
     )
-    with shard_folder.exclusive(settings.output):
-        sampled = tables.read_columns(f"{settings.tables}/sampled_pairs", tables.SAMPLED_PAIRS)
-        pairs = read_pairs(settings, sampled, card.text)
-        work = shards.cut(pairs, grading)
-        done = shard_folder.committed(settings.output, work, grading)
-        log.info("%d pairs in %d shards, %d of them done", pairs.num_rows, len(work), len(done))
-        if len(done) < len(work):
-            connect(settings.cluster)
-            job = Job(settings.output, str(settings.teacher.absolute()), settings.engine, grading)
-            grade(job, pairs, work, done, settings.workers)
-        manifest = survey(settings.output, work, grading)
-        refuse_bad_grades(pairs.num_rows - manifest.rows, pairs.num_rows, settings)
-        shard_folder.publish(settings.output, manifest)
-    details = {"teacher": card.version, "shards": len(work), "resumed_shards": len(done), "settings": grading.hash}
-    return Summary(sampled.num_rows, manifest.rows, sampled.num_rows - manifest.rows, details)
 
 
-def read_pairs(settings: LabelImpressions, sampled: pa.Table, text: TextSettings) -> pa.Table:
-    """The gradable pairs with their pin's text, in their fixed order; the others go to quarantine."""
-    where = f"{settings.tables}/sampled_pairs"
-    pins = shards.rendered(tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT), sampled.column("pin_id"), text)
-    found = [*tables.faults(sampled, tables.SAMPLED_PAIRS), *shards.ungradable(sampled, pins)]
-    folder = str(settings.output / shard_folder.QUARANTINE)
-    kept = tables.quarantine(sampled, found, folder, "sampled_pairs", where)
-    refuse_too_many(found, sampled.num_rows, settings.max_quarantined_share, where)
-    if not kept.num_rows:
-        raise TableError(f"{where}: holds no pairs to grade. Run sample_impressions with more impressions.")
-    return shards.ordered(kept, pins)
+def job_of(settings: LabelImpressions, grading: Grading, prepared: Prepared, opening: Opening) -> Job:
+    """The job, with the reference's grades of a few pairs; needs a Ray session."""
+    teacher = str(settings.teacher.absolute())
+    to_grade = prepared.work.num_rows - prepared.known
+    kind = read_card(teacher).kind
+    probe = None
+    if to_grade and needs_probe(kind, settings.engine, settings.parity):
+        pairs = pairs_to_grade(prepared.work, settings.parity.pairs)
+        probe = in_a_task(probe_of, teacher, pairs, settings.engine.dtype, settings.parity)
+    return Job(settings.folder, teacher, settings.engine, grading, to_grade, probe, opening)
+
+
+def earlier_folders(settings: LabelImpressions) -> list[Path]:
+    """Where earlier grades may lie: what the settings name, and the other days of a job that has a date."""
+    days = settings.date and settings.output.is_dir()
+    return [*settings.reuse, *([settings.output] if days else [])]
 
 
 def refuse_bad_grades(quarantined: int, total: int, settings: LabelImpressions) -> None:
@@ -94,7 +169,7 @@ def refuse_bad_grades(quarantined: int, total: int, settings: LabelImpressions) 
     if quarantined > settings.max_quarantined_share * total:
         raise ModelError(
             f"{settings.teacher}: gives no finite grade to {quarantined} of {total} pairs, more than the allowed share "
-            f"{settings.max_quarantined_share:g}; they are in {settings.output / shard_folder.QUARANTINE}. Grade in "
+            f"{settings.max_quarantined_share:g}; they are in {settings.folder / shard_folder.QUARANTINE}. Grade in "
             "float32 into another folder, or train the teacher again."
         )
 

@@ -25,6 +25,7 @@ from pinrank.durable import MountedFolder
 from pinrank.faults import refuse_too_many
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling.by_source import capped_by_source
+from pinrank.soft_labels import read_labels
 from pinrank.student.examples import human_examples, soft_examples
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import train
@@ -49,7 +50,7 @@ class TrainStudent(JobSettings):
 
 def main(settings: TrainStudent) -> Summary:
     """Read, join, train, publish."""
-    soft_labels = first_by_key(tables.read(settings.soft_labels, tables.SOFT_LABELS), settings.max_soft_labels)
+    soft_labels = first_by_key(read_labels(settings.soft_labels), settings.max_soft_labels)
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
     judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
     soft, unusable, faults = soft_examples(soft_labels, pin_text, settings.student.temperature, settings.soft_labels)

@@ -19,7 +19,8 @@ from pydantic import Field
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.pipeline import JobSettings, Summary, run
-from pinrank.tables import JUDGMENTS, PIN_TEXT, SOFT_LABELS, read
+from pinrank.soft_labels import read_labels
+from pinrank.tables import JUDGMENTS, PIN_TEXT, read
 from pinrank.teacher.examples import judged_examples, weak_examples
 from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.settings import TeacherSettings
@@ -53,7 +54,7 @@ def main(settings: TrainTeacher) -> Summary:
     log.info("training on %d of %d judged pairs", examples.num_rows, judgments.num_rows)
     rows_in = judgments.num_rows
     if settings.weak_labels:
-        weak = weak_examples(read(settings.weak_labels, SOFT_LABELS), pin_text, settings.teacher.text)
+        weak = weak_examples(read_labels(settings.weak_labels), pin_text, settings.teacher.text)
         log.info("and first on %d weakly graded pairs", weak.num_rows)
         examples, rows_in = pa.concat_tables([weak, examples]), rows_in + weak.num_rows
     if settings.teacher.num_workers:

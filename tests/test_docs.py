@@ -13,6 +13,7 @@ from pinrank.datasets.world import WorldSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
+from pipelines.label_impressions import LabelImpressions
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
@@ -80,6 +81,10 @@ def said_in(page: str) -> set[str]:
 def test_every_setting_of_a_generated_world_is_documented(root: Path):
     page = section((root / "docs/data.md").read_text(), "Without any")
     assert set(WorldSettings.model_fields) <= set(re.findall(r"`(?:world\.)?(\w+)`", page))
+
+
+def test_every_setting_of_labelling_is_documented(root: Path):
+    assert names_of(LabelImpressions) - {"cluster", "text"} <= said_in((root / "docs/labelling.md").read_text())
 
 
 @pytest.mark.parametrize("job", [BuildPinText, SampleImpressions])

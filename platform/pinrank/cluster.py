@@ -5,9 +5,15 @@ cluster.connect(cluster.ClusterSettings(num_cpus=2))
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from pinrank.errors import PinrankError
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +58,26 @@ def connect(settings: ClusterSettings | None = None) -> None:
         log.info("joined the Ray cluster at %s", ray.get_runtime_context().gcs_address)
         return
     start_local(settings or ClusterSettings())
+
+
+def in_a_task(work: Callable[..., T], *arguments: object, **options: Any) -> T:
+    """Call something on the cluster: the head, where a driver runs, has neither memory nor CPUs to spare.
+
+    options: Ray's, for what it takes; one CPU by default.
+
+    Raises the PinrankError of the call as it is.
+    """
+    import ray
+    import ray.exceptions
+
+    task = ray.remote(**{"num_cpus": 1, **options})(work)
+    try:
+        result: T = ray.get(task.remote(*arguments))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, PinrankError):
+            raise error.cause from error
+        raise
+    return result
 
 
 def start_local(settings: ClusterSettings) -> None:

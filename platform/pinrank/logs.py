@@ -31,6 +31,7 @@ def cut(path: str, table: Table, rows: int) -> list[Stretch]:
     require_columns(path, table, table.schema.names)
     stretches: list[Stretch] = []
     for fragment in open_dataset(path, table.name).get_fragments():
+        _refuse_lost_rows(fragment.path, fragment.metadata.num_rows, sum(each.num_rows for each in fragment.row_groups))
         groups: list[int] = []
         start, held = 0, 0
         for group in fragment.row_groups:
@@ -57,11 +58,20 @@ def pieces(stretch: Stretch, columns: Sequence[str], rows: int) -> Iterator[tupl
     start = stretch.start
     try:
         with filesystem.open_input_file(stretch.file) as source:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(source, page_checksum_verification=True)
             for batch in file.iter_batches(rows, row_groups=list(stretch.row_groups), columns=list(columns)):
                 yield start, pa.Table.from_batches([batch])
                 start += batch.num_rows
+        _refuse_lost_rows(stretch.file, stretch.num_rows, start - stretch.start)
     except (pa.ArrowException, OSError) as cause:
         raise TableError(
             f"{stretch.file}: damaged Parquet: {one_line(cause)}. Write the file again; a copy may have broken off."
         ) from cause
+
+
+def _refuse_lost_rows(file: str, said: int, found: int) -> None:
+    if said != found:
+        raise TableError(
+            f"{file}: damaged Parquet: holds {found} rows where {said} are due. Write the file again; a copy may have "
+            "broken off."
+        )

@@ -19,6 +19,12 @@ from pinrank.errors import TableError
 NOT_ROWS = (".", "_", "manifest.json", "quarantine")
 """How the names begin that may lie beside a table's files in its folder without being rows of it."""
 
+CHECKED = {"compression": "zstd", "write_page_checksum": True}
+"""How every table is written: a reader notices a flipped bit in any page, where otherwise it would see other values."""
+
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 _FIRST_PART = "part-00000.parquet"  # part_name(0)
 _REWRITE = "Write the file again; a copy may have broken off."
 
@@ -50,6 +56,22 @@ def exists(path: str) -> bool:
     return bool(filesystem.get_file_info(inner).type != pafs.FileType.NotFound)
 
 
+def subfolders(path: str) -> list[str]:
+    """Names of the folders in a folder; none where there is no such folder."""
+    filesystem, inner = filesystem_of(path)
+    found = filesystem.get_file_info(pafs.FileSelector(inner, allow_not_found=True)) if _is_folder(path) else []
+    return sorted(each.base_name for each in found if each.type == pafs.FileType.Directory)
+
+
+def holds_rows(path: str) -> bool:
+    """Whether a folder holds any file of a table."""
+    filesystem, inner = filesystem_of(path)
+    found = filesystem.get_file_info(pafs.FileSelector(inner))
+    return any(
+        each.is_file and each.extension == "parquet" and not each.base_name.startswith(NOT_ROWS) for each in found
+    )
+
+
 def open_dataset(path: str, name: str) -> ds.Dataset:
     """Open a Parquet file or folder for reading in pieces; TableError says which it is not, and why."""
     if not exists(path):
@@ -60,7 +82,7 @@ def open_dataset(path: str, name: str) -> ds.Dataset:
     filesystem, inner = filesystem_of(path)
     try:
         found = ds.dataset(
-            inner, filesystem=filesystem, format="parquet", exclude_invalid_files=False, ignore_prefixes=list(NOT_ROWS)
+            inner, filesystem=filesystem, format=_FORMAT, exclude_invalid_files=False, ignore_prefixes=list(NOT_ROWS)
         )
     except (pa.ArrowException, OSError) as cause:
         raise TableError(
@@ -135,7 +157,7 @@ def part_name(number: int) -> str:
 def write_part(data: pa.Table, folder: str, number: int) -> None:
     """Write one of a table's files into a folder that `replaced` gave."""
     filesystem, inner = filesystem_of(folder)
-    pq.write_table(data, f"{inner}/{part_name(number)}", filesystem=filesystem, compression="zstd")
+    pq.write_table(data, f"{inner}/{part_name(number)}", filesystem=filesystem, **CHECKED)
 
 
 def put_file(data: pa.Table, path: str) -> None:
@@ -149,7 +171,7 @@ def put_file(data: pa.Table, path: str) -> None:
         if isinstance(filesystem, pafs.LocalFileSystem):
             _put_local(data, Path(inner))
         else:
-            pq.write_table(data, inner, filesystem=filesystem, compression="zstd")
+            pq.write_table(data, inner, filesystem=filesystem, **CHECKED)
     except OSError as cause:
         raise TableError(f"{path}: cannot be written: {one_line(cause)}. Choose another output, or free it.") from cause
 
@@ -194,14 +216,19 @@ def _put_local(data: pa.Table, target: Path) -> None:
     for left in target.parent.glob(f".{target.name}.*.tmp"):
         left.unlink()  # by a killed process; where another one writes at this moment, its rename will fail
     staging = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    pq.write_table(data, staging, compression="zstd")
+    pq.write_table(data, staging, **CHECKED)
     put_in_place(staging, target)
+
+
+def _is_folder(path: str) -> bool:
+    filesystem, inner = filesystem_of(path)
+    return bool(filesystem.get_file_info(inner).type == pafs.FileType.Directory)
 
 
 def _write_local(data: pa.Table, target: Path) -> None:
     staging = staging_of(target)
     try:
-        pq.write_table(data, staging / _FIRST_PART, compression="zstd")
+        pq.write_table(data, staging / _FIRST_PART, **CHECKED)
         replace_folder(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -209,7 +236,7 @@ def _write_local(data: pa.Table, target: Path) -> None:
 
 def _write_remote(data: pa.Table, filesystem: pafs.FileSystem, inner: str) -> None:
     filesystem.create_dir(inner, recursive=True)
-    pq.write_table(data, f"{inner}/{_FIRST_PART}", filesystem=filesystem, compression="zstd")
+    pq.write_table(data, f"{inner}/{_FIRST_PART}", filesystem=filesystem, **CHECKED)
     _remove_other_parts(filesystem, inner, {_FIRST_PART})
 
 
@@ -221,8 +248,10 @@ def _remove_other_parts(filesystem: pafs.FileSystem, inner: str, kept: set[str])
 
 def _schema_of(fragment: ds.Fragment, path: str) -> pa.Schema:
     try:
-        return fragment.physical_schema
-    except (pa.ArrowException, OSError) as cause:
+        schema = fragment.physical_schema
+        _ = schema.names  # a damaged one is no UTF-8
+        return schema
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as cause:
         raise TableError(f"{path}: {fragment.path} is no Parquet file: {one_line(cause)}. {_REWRITE}") from cause
 
 

@@ -1,7 +1,8 @@
 """An output folder that fills shard by shard, and may be killed at any moment.
 
     .lock                         held by the one job that may write; the kernel frees it when its process ends
-    .work.parquet                 the ordered rows of the running job, one row group a shard
+    .work-*.parquet               the ordered rows of the running job, one row group a shard (pinrank.shard_work)
+    .spill/                       rows on their way into that order
     .shard-HASH.parquet.*.tmp     a shard being written
     shard-HASH.parquet            a committed shard: complete, synced, never changed again
     quarantine/                   rows that could not be used, with their reasons
@@ -23,23 +24,24 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pinrank import durable
 from pinrank.errors import CommitError
+from pinrank.parquet import CHECKED, one_line
 
 LOCK = ".lock"
 MANIFEST = "manifest.json"
-WORK = ".work.parquet"
+SPILL = ".spill"
 QUARANTINE = "quarantine"
+LEFTOVERS = (".*.tmp", ".*.old", ".work-*", SPILL, ".tries-*")
+"""Names of what is only there while a job runs."""
+
 _SAY = "Use another --output, or remove the folder to do everything again."
+_REDO = "Delete this file and run again: only it is redone."
 
 M = TypeVar("M", bound=BaseModel)
-
-_UNIT, _RECORD = "\x1f", "\x1e"
-_MISSING = "\x00"
 
 
 class Terms(BaseModel):
@@ -80,23 +82,19 @@ def hash_of(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def cut(work: pa.Table, rows_per_shard: int, terms: Terms) -> list[Shard]:
-    """Cut ordered work into shards of so many rows; the last one may be shorter. Every column can be cast to text."""
-    starts = range(0, work.num_rows, rows_per_shard)
-    bounds = [(start, min(start + rows_per_shard, work.num_rows)) for start in starts]
-    return [Shard(_content_hash(work.slice(start, stop - start), terms.hash), start, stop) for start, stop in bounds]
-
-
 @contextmanager
 def exclusive(output: Path) -> Iterator[None]:
-    """Be the one job that writes to a folder; leftovers of a killed one are removed on entry.
+    """Be the one job that writes to a folder; leftovers, a killed job's too, are removed on entry and at the end.
 
     Raises CommitError when another job holds the folder. The lock is advisory and ends with its process, so that a
     killed job never blocks the next one.
     """
     with durable.exclusive(output / LOCK):
         _remove_leftovers(output)
-        yield
+        try:
+            yield
+        finally:
+            _remove_leftovers(output)
 
 
 def shard_path(output: Path, name: str) -> Path:
@@ -127,7 +125,7 @@ def commit_shard(rows: pa.Table, output: Path, name: str, terms: Terms) -> Path:
     target = shard_path(output, name)
     staging = target.with_name(f".{target.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     described = rows.replace_schema_metadata({terms.KEY: terms.model_dump_json()})
-    pq.write_table(described, staging, compression="zstd")
+    pq.write_table(described, staging, **CHECKED)
     durable.put_in_place(staging, target)
     return target
 
@@ -161,17 +159,11 @@ def read_manifest(output: Path, kind: type[M]) -> M:
         raise CommitError(f"{path}: damaged: {' '.join(str(cause).split())}. Delete it and run again.") from cause
 
 
-def _content_hash(work: pa.Table, terms: str) -> str:
-    columns = [pc.fill_null(column.cast(pa.string()), _MISSING) for column in work.columns]
-    rows = pc.binary_join_element_wise(*columns, _UNIT).to_pylist()
-    return hash_of(_RECORD.join([terms, *rows]).encode())
-
-
 def _refuse_other_terms(path: Path, terms: Terms) -> None:
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as cause:
-        raise CommitError(f"{path}: damaged: {cause}. Delete this file and run again: only it is redone.") from cause
+        raise CommitError(f"{path}: damaged: {one_line(cause)}. {_REDO}") from cause
     try:
         other = type(terms).model_validate_json(metadata.get(terms.KEY, b""))
     except ValidationError as cause:
@@ -209,12 +201,12 @@ def _describe(path: Path, name: str) -> CommittedShard:
     except FileNotFoundError as cause:
         raise CommitError(f"{path}: missing after the job. Run the same command again.") from cause
     except (pa.ArrowException, OSError) as cause:
-        raise CommitError(f"{path}: damaged: {cause}. Delete this file and run again: only it is redone.") from cause
+        raise CommitError(f"{path}: damaged: {one_line(cause)}. {_REDO}") from cause
     return CommittedShard(name=name, rows=rows, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _remove_leftovers(output: Path) -> None:
-    (output / WORK).unlink(missing_ok=True)
     for folder in (output, output / QUARANTINE):
-        for left in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for pattern in LEFTOVERS:
+            for left in folder.glob(pattern):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)

@@ -1,20 +1,15 @@
 """Doing the shards of a folder that are missing, as a stream of Ray Data.
 
 A row of the stream is a whole shard, never a row of the work: what Ray moves, retries and reports is the unit that is
-committed. Its first stage gets rows that name a shard and its row group in the work file (WORK); its last stage commits
-the shard and says so with a row: `shard`, `rows`, and other numbers that are worth a rate in the log.
+committed. Its first stage gets rows that name a shard and its row group in the work file (pinrank.shard_work); its last
+stage commits the shard and says so with the row that `reported` makes.
 """
 
-import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 from pydantic import AfterValidator
 from ray.data import ActorPoolStrategy, Dataset
@@ -23,11 +18,8 @@ from ray.exceptions import RayError
 
 from pinrank.errors import CommitError
 from pinrank.ray_stream import batches_of
-from pinrank.shard_folder import WORK, Shard
-
-log = logging.getLogger(__name__)
-
-PROGRESS_EVERY_S = 5.0
+from pinrank.shard_progress import Progress
+from pinrank.shard_work import Work
 
 
 def _least_to_most(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -41,7 +33,7 @@ Concurrency = Annotated[tuple[int, int], AfterValidator(_least_to_most)]
 """How many actors a stage has, at least and at most."""
 
 Todo = list[dict[str, Any]]
-"""Rows that name a shard: `shard`, `group`."""
+"""Rows that name a shard: `shard`, its `group` in the file `work`."""
 
 
 @dataclass(frozen=True)
@@ -52,39 +44,35 @@ class Actors:
     cpus: float
     gpus: float
     threads: int
+    calls: int = 1  # shards that are in one actor at a time
+    accelerator_type: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Work:
-    """The ordered rows of a job, and the shards that they were cut into."""
-
-    rows: pa.Table
-    shards: Sequence[Shard]
-    rows_per_shard: int
+MOST_DEATHS_AT_START = 3
+"""Actors that may die in a row while they open what they need: a lost machine is replaced, a broken model is not."""
 
 
-def finish(
-    work: Work, done: set[str], output: Path, stream_of: Callable[[Todo], Dataset], stall_timeout_s: float
-) -> None:
-    """Do the shards that are not done. `stream_of` builds the stages over the rows that name them.
+def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Dataset], stall_timeout_s: float) -> None:
+    """Do the shards that are not done. `stream_of` builds the stages over the rows that name them; `name` is the job's.
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for stall_timeout_s.
     """
-    todo = [{"shard": shard.name, "group": group} for group, shard in enumerate(work.shards) if shard.name not in done]
+    missing = [(group, shard.name) for group, shard in enumerate(work.shards) if shard.name not in done]
+    todo = [{"shard": name, "group": group, "work": str(work.path)} for group, name in missing]
     if not todo:
         return
-    path = output / WORK
-    pq.write_table(work.rows, path, row_group_size=work.rows_per_shard, compression="zstd")
     try:
-        stream = batches_of(stream_of(todo), stall_timeout_s)
+        stream = stream_of(todo)
+        stream.context.max_consecutive_actor_init_deaths = MOST_DEATHS_AT_START
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
-        _report(stream, rows_done, work.rows.num_rows)
+        progress = Progress(name, rows_done, work.num_rows)
+        for shards in batches_of(stream, stall_timeout_s):
+            progress.add(shards)
     except (RayError, ExecutionTimeoutError) as error:
         cause = getattr(error, "cause", error)
         said = f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
         raise CommitError(f"the job stopped: {said}. The same command goes on from here.") from error
-    finally:
-        path.unlink()
 
 
 def two_stages(
@@ -100,28 +88,22 @@ def two_stages(
             fn_constructor_kwargs={"job": job},
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=least, max_size=most),
+            compute=ActorPoolStrategy(
+                min_size=least,
+                max_size=most,
+                max_concurrent_calls_per_actor=actors.calls,
+                enable_true_multi_threading=actors.calls > 1,
+            ),
             num_cpus=actors.cpus,
             num_gpus=actors.gpus,
+            **({"accelerator_type": actors.accelerator_type} if actors.accelerator_type else {}),
+            **({"resources": dict(actors.resources)} if actors.resources else {}),
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(actors.threads)}},
         )
     )
 
 
-def read_work(output: Path, batch: pa.Table) -> pa.Table:
-    """The rows of the shard that a row of the stream names."""
-    return pq.ParquetFile(output / WORK).read_row_group(batch.column("group")[0].as_py())
-
-
-def _report(stream: Iterable[pa.Table], rows_done: int, rows_total: int) -> None:
-    since, passed = time.monotonic(), Counter[str]()
-    for batch in stream:
-        for name in batch.column_names:
-            if name != "shard":
-                passed[name] += sum(batch.column(name).to_pylist())
-        passed_s = time.monotonic() - since
-        if passed_s >= PROGRESS_EVERY_S or rows_done + passed["rows"] == rows_total:
-            rows_done += passed["rows"]
-            speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in passed.items())
-            log.info("%d of %d rows done (%.1f%%), %s", rows_done, rows_total, 100 * rows_done / rows_total, speed)
-            since, passed = time.monotonic(), Counter[str]()
+def reported(shard: str, **numbers: int) -> pa.Table:
+    """The row of an actor that has committed a shard: its `rows`, and other numbers that are worth a rate."""
+    worker = ray.get_runtime_context().get_actor_id()
+    return pa.table({"shard": [shard], "worker": [worker], **{name: [number] for name, number in numbers.items()}})

@@ -1,15 +1,51 @@
-"""Grades that a model gave (SOFT_LABELS), whatever model: their logits, and whether they still say something.
+"""Grades that a model gave (SOFT_LABELS), whatever model: where they lie, their logits, and whether they still say
+something.
+
+A folder of soft labels holds one job's rows, or one folder a day (date=2026-05-04/), each with one job's.
 
 Letters: N pairs, 5 levels.
 """
+
+import datetime
+import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pinrank.faults import Fault, fault
+from pinrank.faults import Fault, fault, repeated_keys
 from pinrank.levels import NUM_LEVELS
+from pinrank.parquet import holds_rows, subfolders
+from pinrank.tables import SOFT_LABELS, read
+
+DAY = "date="
+"""How the name of a day's folder begins; the day follows as ISO 8601."""
+
+_DAY_FOLDER = re.compile(rf"{DAY}\d{{4}}-\d\d-\d\d")
+
+
+def day_folder(day: datetime.date) -> str:
+    """The name of a day's folder."""
+    return f"{DAY}{day.isoformat()}"
+
+
+def read_labels(path: str) -> pa.Table:
+    """SOFT_LABELS of one job, or of all days in a folder; of a pair that was labelled on several, the latest day's row.
+
+    Days in which nothing is committed yet are passed over. Raises TableError as tables.read does.
+    """
+    days = sorted((name for name in subfolders(path) if _DAY_FOLDER.fullmatch(name)), reverse=True)
+    filled = [f"{path}/{day}" for day in days if holds_rows(f"{path}/{day}")]
+    if not filled:
+        return read(path, SOFT_LABELS)
+    labels = pa.concat_tables([read(day, SOFT_LABELS) for day in filled])
+    older = repeated_keys(labels, SOFT_LABELS.key)
+    if not older:
+        return labels
+    keep_N = np.ones(labels.num_rows, dtype=bool)
+    keep_N[older[0].rows] = False
+    return labels.filter(pa.array(keep_N))
 
 
 def unusable_labels(soft_labels: pa.Table, pin_text: pa.Table) -> list[Fault]:

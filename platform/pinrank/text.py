@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -57,6 +58,9 @@ class TextSettings(BaseModel):
     budgets: FieldBudgets = FieldBudgets()
     separator: str = Field(" | ", min_length=1, description="between two fields of a pin")
     pair_separator: str = Field("\n", min_length=1, description="between query and pin, for decoders")
+    first: Literal["query", "pin"] = Field(
+        "query", description="what the teacher reads first; pin: a decoder's cache serves all queries of a pin"
+    )
     max_query_tokens: int = Field(48, ge=1, description="a longer query is cut here, never further")
     max_tokens: int = Field(128, ge=8, description="of the whole pair, special tokens included")
 

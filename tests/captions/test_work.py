@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pinrank import shard_folder
-from pinrank.captions.work import Captioning, committed_captions, merged, to_caption
+from pinrank.captions.work import PICTURES, Captioning, committed_captions, merged, to_caption
+from pinrank.shard_work import write_work
 from pinrank.tables import CAPTIONS, PINS
 
 TERMS = Captioning(
@@ -54,9 +55,9 @@ def test_captions_fill_what_is_empty_and_change_nothing_else() -> None:
     assert found.schema == PINS.schema
 
 
-def test_the_order_of_the_pins_does_not_change_the_work() -> None:
+def test_the_order_of_the_pins_does_not_change_the_work(tmp_path: Path) -> None:
     both = [to_caption(pins(rows), {}, True).pictures for rows in (ROWS, ROWS[::-1])]
-    first, second = (shard_folder.cut(pictures, 1, TERMS) for pictures in both)
+    first, second = (write_work(tmp_path, [pictures], PICTURES.names, 1, TERMS).shards for pictures in both)
     assert len(first) == 2
     assert first == second
 

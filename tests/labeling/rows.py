@@ -1,9 +1,15 @@
 """Small tables for the labelling tests."""
 
+from pathlib import Path
+
 import pyarrow as pa
 
-from pinrank.tables import PIN_TEXT, SAMPLED_PAIRS
-from pinrank.text import FIELDS, fingerprint, pair_key
+from pinrank.labeling.shards import GRADED, PAIRS, WORK, Grading, joined, ordered, rendered
+from pinrank.shard_work import Work, write_work
+from pinrank.tables import PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS
+from pinrank.text import FIELDS, TextSettings, fingerprint, pair_key
+
+GRADING = Grading(teacher="tiny@00000000", text=TextSettings(), engine="vllm", dtype="float32", rows_per_shard=2)
 
 
 def sampled(*pairs: tuple[str, str]) -> pa.Table:
@@ -22,3 +28,26 @@ def pin_texts(**titles: str) -> pa.Table:
         fields = dict.fromkeys(FIELDS, "") | {"title": title}
         rows.append({"pin_id": pin_id, "source": "toy", "locale": "en", **fields, "fingerprint": fingerprint(fields)})
     return pa.Table.from_pylist(rows, PIN_TEXT.schema)
+
+
+def work_rows(pairs: pa.Table, texts: pa.Table, grading: Grading = GRADING, graded: pa.Table | None = None) -> pa.Table:
+    """The pairs as WORK, in the order in which they are graded."""
+    pins = rendered(texts, pairs.column("pin_id"), grading.text)
+    return ordered(joined(pairs, pins, graded or GRADED.empty_table()), grading.order)
+
+
+def write(folder: Path, rows: pa.Table, grading: Grading = GRADING) -> Work:
+    """A work file of rows (WORK)."""
+    assert rows.schema.equals(WORK)
+    return write_work(folder, [rows], PAIRS.names, grading.rows_per_shard, grading)
+
+
+def labels(rows: pa.Table, grading: Grading = GRADING, last: float = 4.0) -> pa.Table:
+    """Rows (WORK) as SOFT_LABELS, all with the logits 0, 1, 2, 3, last."""
+    columns = {
+        "logits": pa.array([[0.0, 1.0, 2.0, 3.0, last]] * rows.num_rows, pa.list_(pa.float32(), 5)),
+        "num_tokens": pa.array([7] * rows.num_rows, pa.int32()),
+        "teacher": pa.array([grading.teacher] * rows.num_rows),
+    }
+    chosen = [columns[name] if name in columns else rows.column(name) for name in SOFT_LABELS.schema.names]
+    return pa.table(chosen, schema=SOFT_LABELS.schema)

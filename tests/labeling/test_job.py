@@ -8,12 +8,15 @@ import pytest
 
 from pinrank import tables
 from pinrank.errors import CommitError, ModelError, TableError
-from pinrank.labeling.job import WorkerSettings, not_finite
+from pinrank.labeling.job import Opening, WorkerSettings, not_finite
 from pinrank.labeling.manifest import read_manifest
 from pinrank.parquet import open_dataset
+from pinrank.pipeline import Summary
+from pinrank.soft_labels import read_labels
 from pinrank.teacher.score import EngineSettings, grade_pairs, largest_difference
 from pipelines.label_impressions import LabelImpressions, main
 from tests.killed_job import contents, kill_after
+from tests.labeling import engines
 from tests.labeling.rows import pin_texts, sampled
 from tests.tiny_models import tiny_bert, tiny_teacher
 
@@ -67,6 +70,36 @@ def test_a_finished_job_returns_without_grading_again(
     before = contents(settings.output)
     assert main(settings).details["resumed_shards"] == 30
     assert contents(settings.output) == before
+
+
+def test_a_day_on_repeated_pairs_grades_the_others_alone(
+    ray_session: None, tables_dir: Path, tiny_teacher_dir: Path
+) -> None:
+    def day(number: int, pairs: list[tuple[str, str]], opening: Opening) -> Summary:
+        tables.write(sampled(*pairs), str(tables_dir / "sampled_pairs"), tables.SAMPLED_PAIRS)
+        return main(settings_of(tables_dir, tiny_teacher_dir, date=f"2026-05-0{number}"), opening)
+
+    def rows_of(number: int) -> dict[str, dict[str, object]]:
+        labels = tables.read(str(tables_dir / f"soft_labels/date=2026-05-0{number}"), tables.SOFT_LABELS)
+        return {row["pair_key"]: row for row in labels.to_pylist()}
+
+    day(1, ALL_PAIRS[:72], engines.SHIFTED)
+    second = day(2, ALL_PAIRS, engines.HASHING)
+    assert (second.rows_out, second.details["reused_pairs"]) == (240, 72)
+    assert {key: row for key, row in rows_of(2).items() if key in rows_of(1)} == rows_of(1)
+    assert (
+        max(row["logits"][0] for row in rows_of(1).values())
+        > 1
+        > max(  # type: ignore[index]
+            row["logits"][0]
+            for key, row in rows_of(2).items()
+            if key not in rows_of(1)  # type: ignore[index]
+        )
+    )
+    # Where every grade is known no engine is opened.
+    assert day(3, ALL_PAIRS, Opening(engines.never, engines.words)).details["reused_pairs"] == 240
+    assert rows_of(3) == rows_of(2)
+    assert read_labels(str(tables_dir / "soft_labels")).num_rows == 240
 
 
 def test_killed_job_resumes_to_the_same_bytes(ray_session: None, tables_dir: Path, tiny_teacher_dir: Path) -> None:
@@ -140,7 +173,7 @@ def test_a_teacher_that_lost_its_head_ends_the_job_with_its_name(
     (beheaded / "2_Dense" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="a layer of the teacher's head is missing"):
         main(settings_of(tables_dir, beheaded))
-    assert not (tables_dir / "soft_labels" / ".work.parquet").exists()
+    assert not list((tables_dir / "soft_labels").glob(".work-*"))
 
 
 @pytest.mark.slow

@@ -12,42 +12,34 @@ import pytest
 from pinrank import tables
 from pinrank.errors import CommitError
 from pinrank.labeling.manifest import Manifest, read_manifest, survey
-from pinrank.labeling.shards import Grading, cut, ordered, rendered
+from pinrank.labeling.shards import Grading
 from pinrank.parquet import write_folder
 from pinrank.shard_folder import Shard, commit_shard, committed, exclusive, publish, shard_path
 from pinrank.tables import SOFT_LABELS
-from pinrank.text import TextSettings
-from tests.labeling.rows import pin_texts, sampled
-
-GRADING = Grading(teacher="tiny@00000000", text=TextSettings(), engine="vllm", dtype="float32", rows_per_shard=2)
+from tests.labeling.rows import GRADING, labels, pin_texts, sampled, work_rows, write
 
 
 @pytest.fixture
 def pairs() -> pa.Table:
-    sample = sampled(("a", "p1"), ("a", "p2"), ("b", "p1"))
-    return ordered(sample, rendered(pin_texts(p1="red", p2="blue"), sample.column("pin_id"), GRADING.text))
+    return work_rows(sampled(("a", "p1"), ("a", "p2"), ("b", "p1")), pin_texts(p1="red", p2="blue"))
+
+
+def cut(pairs: pa.Table, grading: Grading, folder: Path) -> tuple[Shard, ...]:
+    return write(folder, pairs, grading).shards
 
 
 def graded(pairs: pa.Table, shard: Shard) -> pa.Table:
-    rows = pairs.slice(shard.start, shard.stop - shard.start)
-    columns = {
-        "logits": pa.array([[0.0, 1.0, 2.0, 3.0, 4.0]] * rows.num_rows, pa.list_(pa.float32(), 5)),
-        "num_tokens": pa.array([7] * rows.num_rows, pa.int32()),
-        "teacher": pa.array([GRADING.teacher] * rows.num_rows),
-    }
-    chosen = [columns[name] if name in columns else rows.column(name) for name in SOFT_LABELS.schema.names]
-    return pa.table(chosen, schema=SOFT_LABELS.schema)
+    return labels(pairs.slice(shard.start, shard.stop - shard.start))
 
 
-def label_all(output: Path, pairs: pa.Table) -> list[Shard]:
-    shards = cut(pairs, GRADING)
-    output.mkdir(exist_ok=True)
+def label_all(output: Path, pairs: pa.Table) -> tuple[Shard, ...]:
+    shards = cut(pairs, GRADING, output)
     for shard in shards:
         commit_shard(graded(pairs, shard), output, shard.name, GRADING)
     return shards
 
 
-def finish(output: Path, shards: list[Shard]) -> Manifest:
+def finish(output: Path, shards: tuple[Shard, ...]) -> Manifest:
     manifest = survey(output, shards, GRADING)
     publish(output, manifest)
     return manifest
@@ -58,9 +50,9 @@ def test_a_finished_folder_reads_as_the_table(tmp_path: Path, pairs: pa.Table) -
         finish(tmp_path, label_all(tmp_path, pairs))
     (tmp_path / "quarantine").mkdir()
     write_folder(pa.table({"reason": ["none"]}), str(tmp_path / "quarantine" / "sampled_pairs"))
-    labels = tables.read(str(tmp_path), SOFT_LABELS)
-    assert sorted(labels.column("pair_key").to_pylist()) == sorted(pairs.column("pair_key").to_pylist())
-    np.testing.assert_array_equal(labels.column("logits")[0].as_py(), [0, 1, 2, 3, 4])
+    found = tables.read(str(tmp_path), SOFT_LABELS)
+    assert sorted(found.column("pair_key").to_pylist()) == sorted(pairs.column("pair_key").to_pylist())
+    np.testing.assert_array_equal(found.column("logits")[0].as_py(), [0, 1, 2, 3, 4])
 
 
 def test_the_manifest_counts_rows_and_holds_checksums_in_the_order_of_the_work(tmp_path: Path, pairs: pa.Table) -> None:
@@ -89,7 +81,7 @@ def test_shards_of_other_settings_are_refused_with_both_hashes(tmp_path: Path, p
     shards = label_all(tmp_path, pairs)
     other = GRADING.model_copy(update={"dtype": "bfloat16"})
     with pytest.raises(CommitError, match="dtype float32 → bfloat16") as caught:
-        committed(tmp_path, cut(pairs, other), other)
+        committed(tmp_path, cut(pairs, other, tmp_path), other)
     assert GRADING.hash in str(caught.value)
     assert other.hash in str(caught.value)
     assert len(committed(tmp_path, shards, GRADING)) == 2
@@ -98,14 +90,14 @@ def test_shards_of_other_settings_are_refused_with_both_hashes(tmp_path: Path, p
 def test_shards_of_other_pairs_are_refused(tmp_path: Path, pairs: pa.Table) -> None:
     label_all(tmp_path, pairs)
     with pytest.raises(CommitError, match="the rows that go in have changed"):
-        committed(tmp_path, cut(pairs.slice(0, 1), GRADING), GRADING)
+        committed(tmp_path, cut(pairs.slice(0, 1), GRADING, tmp_path), GRADING)
 
 
 def test_a_stranger_among_the_shards_is_refused(tmp_path: Path, pairs: pa.Table) -> None:
     write_folder(pa.table({"x": [1]}), str(tmp_path))
     (tmp_path / "part-00000.parquet").rename(shard_path(tmp_path, "0" * 16))
     with pytest.raises(CommitError, match="does not say how it was made"):
-        committed(tmp_path, cut(pairs, GRADING), GRADING)
+        committed(tmp_path, cut(pairs, GRADING, tmp_path), GRADING)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all, but long enough to look"])
@@ -156,7 +148,9 @@ def test_a_killed_jobs_lock_and_leftovers_do_not_stay(tmp_path: Path) -> None:
         assert job.stdout is not None
         assert job.stdout.readline() == "held\n"
         (tmp_path / ".shard-0.parquet.host-1.tmp").write_text("half a shard")
-        (tmp_path / ".work.parquet").write_text("the pairs of that job")
+        (tmp_path / ".work-0.parquet").write_text("the pairs of that job")
+        (tmp_path / ".spill").mkdir()
+        (tmp_path / ".tries-0").write_text("{}")
         with pytest.raises(CommitError, match=str(job.pid)):
             with exclusive(tmp_path):
                 pass

@@ -153,6 +153,12 @@ def test_a_card_that_lacks_what_its_kind_needs_is_refused(tiny_teacher_dir: Path
         TeacherCard.model_validate(json.loads((tiny_teacher_dir / "card.json").read_text()) | lacking)
 
 
+def test_a_judge_that_shall_read_the_pin_first_is_refused(tiny_bert_dir: Path, tmp_path: Path):
+    text = TEXT.model_copy(update={"first": "pin"})
+    with pytest.raises(ModelError, match="a judge reads the query first"):
+        publish_judge(settings_of(tiny_bert_dir, text), "tiny", str(tmp_path / "judge"))
+
+
 def test_an_encoder_is_no_judge(tiny_bert_dir: Path, tmp_path: Path):
     with pytest.raises(ModelError, match=r"holds BertModel.*ForCausalLM"):
         publish_judge(settings_of(tiny_bert_dir), "tiny", str(tmp_path / "judge"))

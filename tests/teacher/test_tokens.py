@@ -25,6 +25,15 @@ def test_a_pair_reads_query_then_pin_with_the_second_segment_marked(tokenizer: P
     assert prompt.second_start == 4
 
 
+def test_a_pin_that_is_read_first_is_the_same_before_every_query() -> None:
+    text = TextSettings(max_query_tokens=4, max_tokens=12, first="pin")
+    pin_first = PairTokenizer.open(resolve("all-MiniLM-L6-v2"), text)
+    short, long = pin_first.prompts([("red", "boot " * 50), ("red shoe size nine", "boot " * 50)])
+    assert words(pin_first, short.token_ids) == "[CLS] boot boot boot boot boot [SEP] red [SEP]"
+    assert words(pin_first, long.token_ids) == "[CLS] boot boot boot boot boot [SEP] red shoe size nine [SEP]"
+    assert short.second_start == long.second_start == 7
+
+
 def test_truncation_takes_from_the_pin_and_never_from_the_query(tokenizer: PairTokenizer):
     (prompt,) = tokenizer.prompts([("red shoe size nine", "boot " * 50)])
     assert words(tokenizer, prompt.token_ids).startswith("[CLS] red shoe size nine [SEP] boot boot")

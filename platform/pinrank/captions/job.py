@@ -17,8 +17,9 @@ from pinrank.captions.model import Captioner, CaptionSettings, model_version
 from pinrank.captions.work import Captioning
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
-from pinrank.shard_folder import QUARANTINE, Shard, commit_shard, shard_path
-from pinrank.shard_stream import Actors, Concurrency, Todo, Work, finish, read_work, two_stages
+from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
+from pinrank.shard_stream import Actors, Concurrency, Todo, finish, reported, two_stages
+from pinrank.shard_work import Work, read_work
 from pinrank.tables import CAPTIONS, quarantine
 
 if TYPE_CHECKING:
@@ -61,18 +62,17 @@ class Job:
     fetch_threads: int
 
 
-def caption(job: Job, pictures: pa.Table, shards: Sequence[Shard], done: set[str], workers: WorkerSettings) -> None:
-    """Caption and commit the shards that are not done. `pictures` (PICTURES) are those that they were cut from.
+def caption(job: Job, work: Work, done: set[str], workers: WorkerSettings) -> None:
+    """Caption and commit the shards of the work (PICTURES) that are not done.
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for workers.stall_timeout_s.
     """
-    work = Work(pictures, shards, job.captioning.rows_per_shard)
-    finish(work, done, job.output, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
+    finish("caption_images", work, done, lambda todo: _stream(job, todo, workers), workers.stall_timeout_s)
 
 
 def fetch(batch: pa.Table, job: Job) -> pa.Table:
     """The CPU stage: a row that names a shard becomes the row that holds its pictures' files."""
-    rows = read_work(job.output, batch).to_pylist()
+    rows = read_work(batch).to_pylist()
     fetcher = Fetcher(job.images)
     try:
         with ThreadPoolExecutor(job.fetch_threads) as threads:
@@ -102,7 +102,7 @@ class CaptionStage:
         rows = pa.Table.from_struct_array(batch.column("pictures").combine_chunks().flatten())
         if not shard_path(self.job.output, name).exists():
             self._commit(name, rows)
-        return pa.table({"shard": [name], "rows": [rows.num_rows]})
+        return reported(name, rows=rows.num_rows)
 
     def _commit(self, name: str, rows: pa.Table) -> None:
         captions, reasons = self._captions(rows)

@@ -1,19 +1,23 @@
-"""Which pairs are graded together: the pairs in a fixed order, cut into shards named by what they hold.
+"""What a shard holds and under which terms: a pair with all that its grade needs, joined from three tables.
 
 A shard is read, tokenised, graded and committed as one unit (pinrank.shard_folder).
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from pinrank import shard_folder
 from pinrank.faults import Fault, fault
-from pinrank.shard_folder import Shard, Terms
-from pinrank.tables import SAMPLED_PAIRS
-from pinrank.text import FIELDS, TextSettings, packed
+from pinrank.keys import Hashes, column_hashes, repeated_hashes
+from pinrank.shard_folder import Terms
+from pinrank.tables import SAMPLED_PAIRS, SOFT_LABELS
+from pinrank.text import FIELDS, TextSettings, normalise_query, packed, pair_key
+
+Order = Literal["query", "pin"]
+"""What the pairs that lie together have in common."""
 
 PAIRS = pa.schema(
     [
@@ -27,6 +31,15 @@ PAIRS = pa.schema(
 )
 """A pair with all that its grade needs: the sampled columns, the pin as PairTokenizer reads it, its fingerprint."""
 
+KNOWN = pa.schema([SOFT_LABELS.schema.field(name) for name in ("logits", "num_tokens")])
+"""What an earlier job found of a pair; null where it must be graded now."""
+
+WORK = pa.schema([*PAIRS, *KNOWN])
+"""A row of the work file."""
+
+GRADED = pa.schema([*(SOFT_LABELS.schema.field(name) for name in ("pair_key", "pin_id", "fingerprint")), *KNOWN])
+"""A row of an earlier job's labels."""
+
 
 class Grading(Terms):
     """All that decides a grade."""
@@ -37,7 +50,13 @@ class Grading(Terms):
     text: TextSettings
     engine: str
     dtype: str
+    order: Order = Field("query", description="whose pairs lie together")
     rows_per_shard: int = Field(ge=1)
+
+    def grades_as(self, other: "Grading") -> bool:
+        """Whether a pair gets the same grade under both: how the pairs are cut and ordered changes none."""
+        cutting = {"order": self.order, "rows_per_shard": self.rows_per_shard}
+        return other.model_copy(update=cutting) == self
 
 
 def rendered(pin_texts: pa.Table, pin_ids: pa.ChunkedArray, text: TextSettings) -> pa.Table:
@@ -60,20 +79,48 @@ def ungradable(pairs: pa.Table, pins: pa.Table) -> list[Fault]:
     ]
 
 
-def ordered(pairs: pa.Table, pins: pa.Table) -> pa.Table:
-    """Pairs (SAMPLED_PAIRS) joined with their rendered pins, in the order in which they are graded: PAIRS.
+def wrong_keys(pairs: pa.Table) -> list[Fault]:
+    """The pairs (SAMPLED_PAIRS) whose key is not that of their query and pin; null ids are faults of their own."""
+    columns = (pairs.column(name).to_pylist() for name in ("pair_key", "query", "pin_id"))
+    rows = zip(*columns, strict=True)
+    wrong = [None not in (key, query, pin_id) and key != pair_key(query, pin_id) for key, query, pin_id in rows]
+    mend = "Run sample_impressions, or make the keys with pinrank.text.pair_key."
+    return fault("pair_key", "is not the key of its query and pin", mend, np.asarray(wrong, dtype=bool))
 
-    The order is by query, then pin: pairs of one query lie together, so that an engine that caches prefixes meets
-    them in one shard. Every pin must be among the rendered ones (see `ungradable`).
+
+def joined(pairs: pa.Table, pins: pa.Table, graded: pa.Table) -> pa.Table:
+    """Pairs (SAMPLED_PAIRS), their rendered pins and earlier grades (GRADED) as WORK, in the order of the pairs.
+
+    Every pin must be among the rendered ones (see `ungradable`). A grade is known where pair and fingerprint are those
+    of an earlier one; of several, the first counts.
     """
-    position = pc.index_in(pairs.column("pin_id"), pins.column("pin_id").combine_chunks())
-    joined = pairs.select([name for name in PAIRS.names if name in SAMPLED_PAIRS.schema.names])
-    for name in ("pin_text", "fingerprint"):
-        joined = joined.append_column(name, pins.column(name).take(position))
-    by_query = joined.sort_by([("query", "ascending"), ("pin_id", "ascending"), ("pair_key", "ascending")])
-    return by_query.cast(PAIRS).combine_chunks()
+    place = pc.index_in(pairs.column("pin_id"), pins.column("pin_id").combine_chunks())
+    found = {name: pins.column(name).take(place) for name in ("pin_text", "fingerprint")}
+    earlier = _graded_key(graded.column("pair_key"), graded.column("fingerprint")).combine_chunks()
+    row = pc.index_in(_graded_key(pairs.column("pair_key"), found["fingerprint"]), earlier)
+    found |= {name: graded.column(name).take(row) for name in KNOWN.names}
+    return pa.table([found[name] if name in found else pairs.column(name) for name in WORK.names], schema=WORK)
 
 
-def cut(pairs: pa.Table, grading: Grading) -> list[Shard]:
-    """Cut ordered pairs (PAIRS) into shards of grading.rows_per_shard rows; the last one may be shorter."""
-    return shard_folder.cut(pairs.select(PAIRS.names), grading.rows_per_shard, grading)
+def order_hashes(rows: pa.Table, order: Order) -> Hashes:
+    """A hash of each row of WORK by which the rows are ordered: the same for all spellings of a query, or for a pin."""
+    if order == "pin":
+        return repeated_hashes(rows.column("pin_id"))
+    encoded = rows.column("query").combine_chunks().dictionary_encode()
+    normal = pa.array([normalise_query(query) for query in encoded.dictionary.to_pylist()], pa.string())
+    return np.asarray(column_hashes(normal)[encoded.indices.to_numpy()])
+
+
+def ordered(rows: pa.Table, order: Order) -> pa.Table:
+    """WORK in the order in which it is graded, which depends on the rows alone: by hash, then spelling, then pair.
+
+    Pairs of one query (or pin) lie together, so that an engine that caches prefixes meets them in one shard.
+    """
+    within = ("query", "pin_id") if order == "query" else ("pin_id", "query")
+    keyed = rows.append_column("_hash", pa.array(order_hashes(rows, order)))
+    keys = [(name, "ascending") for name in ("_hash", *within, "pair_key")]
+    return keyed.sort_by(keys).drop_columns("_hash")
+
+
+def _graded_key(keys: pa.ChunkedArray, fingerprints: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(keys, fingerprints, "")

@@ -18,6 +18,7 @@ from pinrank.annotators.ratings import Floats, Integers
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import NUM_LEVELS, expected_level, probabilities
 from pinrank.soft_labels import logits_of, unusable_labels
+from pinrank.soft_labels import read_labels as soft_labels_of
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
 from pinrank.teacher.card import read_card
@@ -63,7 +64,7 @@ def read_labels(settings: VoiceSettings, name: str, pin_text: pa.Table, quaranti
     """
     if settings.labels is None:
         return tables.SOFT_LABELS.schema.empty_table()
-    labels = tables.read(settings.labels, tables.SOFT_LABELS)
+    labels = soft_labels_of(settings.labels)
     found = unusable_labels(labels, pin_text)
     kept = tables.quarantine(labels, found, quarantine, f"{name}_labels", settings.labels)
     if len(versions := sorted(set(kept.column("teacher").to_pylist()))) > 1:

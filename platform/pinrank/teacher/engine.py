@@ -27,10 +27,21 @@ class EngineSettings(BaseModel):
     )
     batch_size: int = Field(64, ge=1, description="pairs in one forward pass (transformers) or in flight (vllm)")
     kv_cache_bytes: int = Field(2**28, ge=2**20, description="what vLLM sets aside on a CPU")
+    in_flight: int = Field(
+        2, ge=1, description="calls whose batches vLLM mixes on a GPU; on a CPU it is one, or bytes would differ"
+    )
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share one model in vllm; workers.engine_gpus has them")
+    own_process: bool = Field(
+        False, description="vllm's scheduler in a process of its own, which takes longer to start"
+    )
+
+
+class EngineDead(Exception):
+    """The process in which an engine ran has ended, and with it the engine; only another one can grade."""
 
 
 class Engine(Protocol):
-    """What grades prompts."""
+    """What grades prompts; several threads may call it."""
 
     card: TeacherCard
 
@@ -46,15 +57,15 @@ def batches_by_length(prompts: Sequence[Prompt], batch_size: int) -> Iterator[li
         yield order[start : start + batch_size]
 
 
-def configure_vllm() -> None:
-    """Say in the environment that vLLM runs inside this process, and quietly; to be called before it is imported."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+def configure_vllm(own_process: bool = False) -> None:
+    """Say in the environment where vLLM runs, and that it is quiet; to be called before it is imported."""
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", str(int(own_process)))
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
 
 def start_vllm(model: str, max_model_len: int, settings: EngineSettings, options: Mapping[str, Any]) -> Any:
     """A vllm.LLM in this process on a model's folder; `options` are LLM's own."""
-    configure_vllm()
+    configure_vllm(settings.own_process)
     import torch
     from vllm import LLM
 
@@ -64,6 +75,7 @@ def start_vllm(model: str, max_model_len: int, settings: EngineSettings, options
         dtype=settings.dtype,
         max_model_len=max_model_len,
         max_num_seqs=settings.batch_size,
+        tensor_parallel_size=settings.tensor_parallel,
         enforce_eager=not has_gpu,
         disable_log_stats=True,
         **({} if has_gpu else {"kv_cache_memory_bytes": settings.kv_cache_bytes}),

@@ -27,11 +27,16 @@ DECIDES_GRADES = (".json", ".safetensors", ".model", ".txt", ".jinja")
 def publish_judge(settings: TeacherSettings, name: str, folder: str) -> TeacherCard:
     """Write a judge's folder in one rename; of the settings, only the backbone and the text matter.
 
-    Raises ModelError when the backbone cannot generate, has no single token for a level, or a context that is too
-    short for the guideline and a pair.
+    Raises ModelError when the pin shall come first, or the backbone cannot generate, has no single token for a level,
+    or a context that is too short for the guideline and a pair.
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    if settings.text.first != "query":
+        raise ModelError(
+            "a judge reads the query first, as its guideline says. Leave --teacher.text.first at query; the guideline "
+            "before it is cached all the same."
+        )
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     model = resolve(settings.backbone)
     config = AutoConfig.from_pretrained(model)

@@ -8,6 +8,7 @@ Letters: N prompts, T tokens, V words of the vocabulary, L = 5 levels.
 
 import logging
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,8 +42,13 @@ class JudgeEngine:
             settings,
             {"runner": "generate", "enable_prefix_caching": True},
         )
+        self.one_at_a_time = threading.Lock()
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
+        with self.one_at_a_time:
+            return self._grade(prompts)
+
+    def _grade(self, prompts: Sequence[Prompt]) -> Logits:
         import torch
         from vllm import SamplingParams, TokensPrompt
 
@@ -77,8 +83,13 @@ class TransformersJudge:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = _open_model(self.card.backbone, getattr(torch, settings.dtype)).to(self.device)
         self.pad_id = open_judge_tokenizer(self.card).pad_id
+        self.one_at_a_time = threading.Lock()
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
+        with self.one_at_a_time:
+            return self._grade(prompts)
+
+    def _grade(self, prompts: Sequence[Prompt]) -> Logits:
         import torch
 
         logits_NL = np.empty((len(prompts), NUM_LEVELS), dtype=np.float32)

@@ -5,7 +5,9 @@ are in pinrank.teacher.judge_engines, those of a trained teacher here.
 """
 
 import logging
+import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from pinrank.teacher.engine import Engine, EngineSettings, Logits, batches_by_le
 from pinrank.teacher.families import Pooling, family_of, uses_token_types
 from pinrank.teacher.judge import open_judge_tokenizer
 from pinrank.teacher.judge_engines import JudgeEngine, TransformersJudge
+from pinrank.teacher.stepper import Stepper
 from pinrank.teacher.tokens import PairTokenizer, Prompt, padded
 
 __all__ = [
@@ -50,8 +53,13 @@ class TransformersEngine:
         self.model = open_teacher(folder).to(self.device, getattr(torch, settings.dtype))
         self.pad_id = PairTokenizer.open(folder, self.card.text).pad_id
         self.uses_types = uses_token_types(self.model.backbone.config)
+        self.one_at_a_time = threading.Lock()
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
+        with self.one_at_a_time:
+            return self._grade(prompts)
+
+    def _grade(self, prompts: Sequence[Prompt]) -> Logits:
         import torch
 
         logits_NL = np.empty((len(prompts), NUM_LEVELS), dtype=np.float32)
@@ -67,7 +75,8 @@ class VllmEngine:
     """vLLM in this process, with the head evaluated inside the engine."""
 
     def __init__(self, folder: str, settings: EngineSettings) -> None:
-        configure_vllm()
+        configure_vllm(settings.own_process)
+        import torch
         from vllm.config import PoolerConfig
 
         from pinrank.teacher.vllm_models import register
@@ -78,36 +87,37 @@ class VllmEngine:
             raise ModelError(f"{folder}: a judge, which pools nothing. Open it with pinrank.teacher.score.open_engine.")
         self.uses_types = uses_token_types(_config(folder))
         pooler = PoolerConfig(seq_pooling_type=VLLM_POOLING[self.card.pooling], use_activation=False)
-        self.model = start_vllm(
-            folder,
-            self.card.text.max_tokens,
-            settings,
-            {
-                "runner": "pooling",
-                "convert": "embed",
-                "hf_overrides": _overrides(_config(folder)),
-                "pooler_config": pooler,
-            },
-        )
+        options = {
+            "runner": "pooling",
+            "convert": "embed",
+            "hf_overrides": _overrides(_config(folder)),
+            "pooler_config": pooler,
+        }
+        open_model = partial(start_vllm, folder, self.card.text.max_tokens, settings, options)
+        self.stepper = Stepper(open_model, settings.in_flight if torch.cuda.is_available() else 1)
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
-        from vllm import PoolingParams, TokensPrompt
+        from vllm import TokensPrompt
 
         if not prompts:
             return np.empty((0, NUM_LEVELS), dtype=np.float32)
-        params = [
-            PoolingParams(extra_kwargs={"compressed_token_type_ids": prompt.second_start} if self.uses_types else None)
-            for prompt in prompts
-        ]
-        tokens = [TokensPrompt(prompt_token_ids=prompt.token_ids) for prompt in prompts]
-        graded = self.model.embed(tokens, pooling_params=params, use_tqdm=False)
-        logits_NL = np.asarray([output.outputs.embedding for output in graded], dtype=np.float32)
+        graded = self.stepper.run(
+            [(TokensPrompt(prompt_token_ids=prompt.token_ids), self.params(prompt)) for prompt in prompts]
+        )
+        logits_NL = np.stack([output.outputs.data.float().numpy() for output in graded])
         if logits_NL.shape[1:] != (NUM_LEVELS,):
             raise ParityError(
                 f"vLLM returned vectors of {logits_NL.shape[1:]} where {NUM_LEVELS} logits are due: it did not load "
                 "the teacher's head. Use --engine.name transformers, and check the vllm version."
             )
         return logits_NL
+
+    def params(self, prompt: Prompt) -> Any:
+        """What vLLM is told of a prompt beside its tokens."""
+        from vllm import PoolingParams
+
+        types = {"compressed_token_type_ids": prompt.second_start} if self.uses_types else None
+        return PoolingParams(task="embed", extra_kwargs=types)
 
 
 def open_engine(folder: str, settings: EngineSettings) -> Engine:

@@ -3,6 +3,8 @@
     [CLS] query [SEP] title | description | ... [SEP]        encoders, with their own special tokens
     <s> query \\n title | description | ...                   decoders, with a text between query and pin
 
+With text.first "pin" the two change places.
+
 A field is cut to its budget of tokens. When a pair is still too long, its longest fields give way first, the query
 never.
 """
@@ -95,13 +97,16 @@ class PairTokenizer:
     ) -> Prompt:
         query = query[: self.text.max_query_tokens]
         kept = [ids_of[text][: budget + separator * (place > 0)] for place, (text, budget) in enumerate(segments)]
-        room = self.text.max_tokens - len(self.template) - len(query)
+        pin_first = self.text.first == "pin"
+        # A pin that is read first is the same for every query, or no cache could serve it.
+        room = self.text.max_tokens - len(self.template) - (self.text.max_query_tokens if pin_first else len(query))
         pin: list[int] = []
         for ids, share in zip(kept, shares([len(ids) for ids in kept], room), strict=True):
             if share > separator * bool(pin):  # a separator alone says nothing
                 pin += ids[:share]
-        start = len(self.template.before) + len(query) + len(self.template.between)
-        ids = [*self.template.before, *query, *self.template.between, *pin, *self.template.after]
+        one, other = (pin, query) if pin_first else (query, pin)
+        start = len(self.template.before) + len(one) + len(self.template.between)
+        ids = [*self.template.before, *one, *self.template.between, *other, *self.template.after]
         return Prompt(ids, start if self.template.typed else len(ids))
 
 
