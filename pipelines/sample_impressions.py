@@ -36,6 +36,7 @@ class SampleImpressions(JobSettings):
     """Settings of sample_impressions."""
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; sampled_pairs goes here")
+    impressions: str | None = Field(None, description="the log of impressions; null: tables/impressions")
     scores: str | None = Field(None, description="table of pair_scores; null: nothing is known of any pair")
     size: int = Field(12_000, ge=1, description="pairs to choose; all there are, when there are fewer")
     seed: int = Field(0, ge=0, description="another seed chooses other pairs")
@@ -59,7 +60,7 @@ class SampleImpressions(JobSettings):
 
 def main(settings: SampleImpressions) -> Summary:
     """Cut the log by query, choose among the pairs, write."""
-    path = f"{settings.tables}/impressions"
+    path = settings.impressions or f"{settings.tables}/impressions"
     found = logs.cut(path, ROWS, settings.rows.rows_per_piece)
     scored = scores_of(settings)
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS, ["query", "pin_id", "split"])

@@ -110,6 +110,14 @@ def test_changed_data_runs_the_stage_that_reads_it_again(workshop: Path):
     assert not was_done()
 
 
+def test_another_input_from_elsewhere_runs_the_stage_again(workshop: Path):
+    def was_done(inputs: str) -> bool:
+        ((_, done),) = run_stages([Stage("one", "one.yaml", inputs=inputs)], Path("records"))
+        return done
+
+    assert [was_done("teacher@1"), was_done("teacher@1"), was_done("teacher@2")] == [False, True, False]
+
+
 def test_a_stage_whose_output_is_gone_is_run_again(workshop: Path):
     def was_done() -> bool:
         ((_, done),) = run_stages([Stage("one", "one.yaml", outputs=("made.txt",))], Path("records"))

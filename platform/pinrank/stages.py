@@ -1,7 +1,7 @@
 """Running pipelines one after the other, each as its own process, skipping what is done.
 
 A stage is done when its record holds the fingerprint that it would have now: its settings file, its extra
-arguments, the files that it reads from outside the run, pinrank's version and the fingerprints of all stages before it.
+arguments, what it reads from outside the run, pinrank's version and the fingerprints of all stages before it.
 The record is written when the stage has ended well, so a run that was killed goes on with the stage it was in.
 """
 
@@ -33,6 +33,7 @@ class Stage:
     """A pipeline, its settings file, what the command line adds, the folders that it goes on filling when resumed, what
     it reads from outside the run, and what it leaves behind.
 
+    `inputs` stands for what is read beside Parquet files of this machine: a model's version, the hash of a log.
     A folder in `grows` is removed before a run under another fingerprint, because what lies there belongs to other
     settings; it is kept when the same run was only interrupted. A stage one of whose `outputs` is gone is not done.
     """
@@ -43,6 +44,7 @@ class Stage:
     grows: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    inputs: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def fingerprint(stage: Stage, before: str) -> str:
     """16 hex digits that change with the stage's settings, the files it reads, and with every stage before it."""
     digest = hashlib.sha256(f"{before}\n{stage.name}\n{' '.join(stage.arguments)}\n".encode())
     digest.update(Path(stage.config).read_bytes())
+    digest.update(stage.inputs.encode())
     for file in sorted(file for folder in stage.reads for file in Path(folder).glob("*.parquet")):
         state = file.stat()
         digest.update(f"{file}\n{state.st_size}\n{state.st_mtime_ns}\n".encode())

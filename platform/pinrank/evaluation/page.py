@@ -1,9 +1,10 @@
 """A comparison as one HTML page that holds all it shows: no file, script, font or address outside it."""
 
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from pinrank.evaluation.chart import interval_chart
-from pinrank.evaluation.comparison import HEADINGS, Report, Section
+from pinrank.evaluation.comparison import HEADINGS, Facts, Report, Section
 from pinrank.evaluation.sheets import LEGEND, Cell, Sheet, filled_sheet, section_sheets, section_title
 
 STYLE = """
@@ -29,15 +30,20 @@ pre { overflow-x: auto; font-size: 12px; }
 
 def to_page(report: Report, record: str) -> str:
     """The whole report with a chart a metric; `record` is shown folded at the end (settings and versions)."""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    sections = "".join(_section(section, report) for section in report.sections)
     sheet = filled_sheet(report)
-    filled = table(sheet) if sheet else ""
+    body = "".join(section_part(section, report.facts) for section in report.sections)
+    body += f"{table(sheet) if sheet else ''}\n<p>{escape(LEGEND)}</p>\n"
+    return document(report.title, report.notes, body, record)
+
+
+def document(title: str, notes: Iterable[str], body: str, record: str) -> str:
+    """A page of this style: title, notes as a list, the body (HTML), and the record folded at the end."""
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(report.title)}</title>'
-        f"<style>{STYLE}</style></head><body>\n<h1>{escape(report.title)}</h1>\n"
-        f"{f'<ul>{notes}</ul>' if notes else ''}\n{sections}{filled}\n<p>{escape(LEGEND)}</p>\n"
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n"
+        f"{f'<ul>{listed}</ul>' if listed else ''}\n{body}"
         f"<details><summary>Settings and versions</summary><pre>{escape(record)}</pre></details>\n</body></html>\n"
     )
 
@@ -50,12 +56,13 @@ def table(sheet: Sheet) -> str:
     return f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n'
 
 
-def _section(section: Section, report: Report) -> str:
+def section_part(section: Section, facts: Mapping[str, Facts]) -> str:
+    """A section with a chart a metric, as a part of a page."""
     charts = (
         interval_chart(heading, {row: figures[metric] for row, figures in section.figures.items()})
         for metric, heading in HEADINGS.items()
     )
-    figures, *gains = map(table, section_sheets(section, report.facts))
+    figures, *gains = map(table, section_sheets(section, facts))
     title = f"<h2>{escape(section_title(section))}</h2>"
     return f'<section>{title}\n{figures}<div class="charts">{"".join(charts)}</div>\n{"".join(gains)}</section>\n'
 
