@@ -79,7 +79,7 @@ def add(registry: Path, folder: Path, lineage: Mapping[str, Any]) -> Bundle:
     A version that is there already stays as it is. Raises ModelError when the folder has no card with a version, or
     the bundle of that version is damaged.
     """
-    version = _version_of(folder)
+    version = version_of(folder)
     with exclusive(registry / LOCK):
         target = bundle_path(registry, version)
         if target.exists():
@@ -162,6 +162,15 @@ def bundle_path(registry: Path, version: str) -> Path:
     return registry / BUNDLES / version
 
 
+def version_of(folder: Path) -> str:
+    """The version on the card of a model's folder, whatever kind of model. Raises ModelError when it has none."""
+    try:
+        version = json.loads((folder / CARD).read_text())["version"]
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise ModelError(f"{folder}: no {CARD} with a version, so this is no model that was trained here.") from cause
+    return str(version)
+
+
 def verify(registry: Path, version: str) -> Bundle:
     """Hold every file of a bundle against its manifest; reads them all.
 
@@ -202,14 +211,6 @@ def _write_history(registry: Path, changes: list[Change]) -> None:
     path = registry / HISTORY
     if text != (path.read_text() if path.exists() else ""):
         write_text(path, text)
-
-
-def _version_of(folder: Path) -> str:
-    try:
-        version = json.loads((folder / CARD).read_text())["version"]
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        raise ModelError(f"{folder}: no {CARD} with a version, so this is no model that was trained here.") from cause
-    return str(version)
 
 
 def _files_of(folder: Path) -> list[Path]:
