@@ -14,6 +14,7 @@ from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
 from pipelines.label_impressions import LabelImpressions
+from pipelines.daily import Daily
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
@@ -98,3 +99,9 @@ def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], roo
 def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], root: Path):
     elsewhere = names_of(TextSettings) | {"click", "long_click", "save"}
     assert names_of(job) - elsewhere <= said_in((root / "docs/embeddings.md").read_text())
+
+
+def test_every_setting_of_the_daily_loop_is_documented(root: Path):
+    page = (root / "docs/daily.md").read_text()
+    documented = set(re.findall(r"`(\w+)`", section(page, "One root")))
+    assert set(Daily.model_fields) <= documented

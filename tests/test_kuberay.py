@@ -1,8 +1,8 @@
 """The KubeRay manifests hold fields that KubeRay has, and a command that pinrank has.
 
-KubeRay's own CRD files (800 kB each) are not kept here: the names below are those of its API reference for version 1.6,
-and of the RayCronJob CRD in its repository, as read in November 2026; no cluster has taken the manifests yet. The fields
-of pods are Kubernetes' own.
+KubeRay's own CRD files (800 kB each) are not kept here: the names below are those of its API reference for version
+1.6, and of the RayCronJob CRD in its repository, as read in November 2026; no cluster has taken the manifests yet. The
+fields of pods are Kubernetes' own.
 """
 
 import shlex

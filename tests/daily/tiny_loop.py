@@ -10,8 +10,7 @@ import yaml
 from pinrank.datasets.world import World, WorldSettings, generate
 from pinrank.tables import ENGAGEMENT, IMPRESSIONS, JUDGMENTS, PINS, Table, write
 
-WORLD = WorldSettings(num_pins=120, num_users=20, num_queries=100, judged_per_query=6, num_impressions=4_000)
-ROWS_PER_DAY = 1_000
+WORLD = WorldSettings(num_pins=120, num_users=20, num_queries=300, judged_per_query=4, num_impressions=4_000)
 
 
 def write_root(root: Path) -> World:
