@@ -13,8 +13,8 @@ from pinrank.datasets.world import WorldSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
-from pipelines.label_impressions import LabelImpressions
 from pipelines.daily import Daily
+from pipelines.label_impressions import LabelImpressions
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinrank.daily.arrivals import arrived, compared, refuse_missing
+from pinrank.datasets.world import WorldSettings, write_world
 from pinrank.errors import CommitError, TableError
 
 DAY = datetime.date(2026, 5, 4)
@@ -27,6 +28,11 @@ def test_a_day_is_found_under_either_name(folder: str, tmp_path: Path) -> None:
     found = arrived(str(tmp_path), DAY)
     assert found.folders == {"impressions": f"{tmp_path}/impressions/{folder}"}
     assert [(file.table, file.name) for file in found.files] == [("impressions", "a.parquet")]
+
+
+def test_the_logs_of_a_generated_world_are_found(tmp_path: Path) -> None:
+    write_world(WorldSettings(num_pins=50, num_queries=10, num_impressions=2_000), str(tmp_path))
+    assert set(arrived(str(tmp_path), datetime.date(2026, 1, 1)).folders) == {"impressions", "engagement"}
 
 
 def test_a_day_under_both_names_is_refused(tmp_path: Path) -> None:
