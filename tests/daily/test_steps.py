@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pinrank import registry
+from pinrank.daily.steps import texts_hash
 from pinrank.errors import PinrankError, TableError
 from pipelines import daily
 from pipelines.daily import Daily, main
@@ -256,3 +257,15 @@ def test_pin_stores_of_students_long_gone_are_removed(loop: Path) -> None:
         run(number, train_on=("thursday", "friday", "saturday")[number - 1])
     students = [summary(number)["student"] for number in (1, 2, 3)]
     assert {path.name for path in (loop / "pin_store").iterdir() if path.is_dir()} == set(students[1:])
+
+
+def test_the_hash_of_the_texts_sees_texts_and_no_order(tmp_path: Path) -> None:
+    def hashed(name: str, *rows: tuple[str, str]) -> str:
+        (tmp_path / name / "pin_text").mkdir(parents=True)
+        table = pa.Table.from_pylist([{"pin_id": pin, "fingerprint": text} for pin, text in rows])
+        pq.write_table(table, tmp_path / name / "pin_text/part-00000.parquet")
+        return texts_hash(tmp_path / name)
+
+    one = hashed("one", ("a", "x"), ("b", "y"))
+    assert hashed("other_order", ("b", "y"), ("a", "x")) == one
+    assert len({one, hashed("swapped", ("a", "y"), ("b", "x")), hashed("fewer", ("a", "x"))}) == 3

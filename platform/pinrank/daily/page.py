@@ -24,7 +24,7 @@ def notes(record: DayRecord) -> Iterator[str]:
     num_bytes = sum(file.num_bytes for file in record.log)
     yield f"The log: {len(record.log)} files, {num_bytes / 2**20:,.1f} MiB."
     if record.times_done > 1:
-        yield f"Done for the {record.times_done}. time, as files came late."
+        yield f"Done {record.times_done} times, as files came late."
     if labels := record.step("label_impressions"):
         yield f"{labels.rows_out:,} labels of {record.teacher}, {record.reused_share:.1%} of them graded before."
     yield f"{sum(step.quarantined for step in record.steps):,} rows are in quarantine."
