@@ -66,6 +66,7 @@ class Daily(JobSettings):
 def main(settings: Daily) -> Summary:
     """Plan, do day by day, say what became of them."""
     layout = settings.layout
+    steps.refuse_missing_configs(settings.configs)
     with exclusive(layout.root / ".daily.lock"):
         found = planned(layout, settings.since, settings.date or yesterday(now()), settings.missing)
         days = with_training(found.days, settings.train_on, registry.current(layout.registry) is not None)

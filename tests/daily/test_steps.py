@@ -11,7 +11,7 @@ import pytest
 
 from pinrank import registry
 from pinrank.daily.steps import texts_hash
-from pinrank.errors import PinrankError, TableError
+from pinrank.errors import PinrankError, SettingsError, TableError
 from pipelines import daily
 from pipelines.daily import Daily, main
 
@@ -242,6 +242,13 @@ def test_days_before_a_missing_log_are_done_before_the_error(loop: Path) -> None
         run(7, first=5)
     assert summary(5)["student"] == current()
     assert not (loop / f"days/{january(7)}").exists()
+
+
+def test_a_job_without_settings_is_named_before_anything_runs(loop: Path) -> None:
+    Path("configs/embed_pins.yaml").unlink()
+    with pytest.raises(SettingsError, match=r"configs: holds no embed_pins\.yaml"):
+        run(1)
+    assert ran() == []
 
 
 def test_rows_that_could_not_be_used_lie_with_their_day(loop: Path) -> None:

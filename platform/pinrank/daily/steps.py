@@ -14,6 +14,7 @@ from pinrank.daily.layout import Layout
 from pinrank.daily.plan import Plan, days_with
 from pinrank.daily.record import SUMMARY, Begun, Step, begin, read_begun, step_of
 from pinrank.durable import write_text
+from pinrank.errors import SettingsError
 from pinrank.evaluation.promotion import DECISION, Decision
 from pinrank.keys import column_hashes, mixed
 from pinrank.parquet import read_pieces
@@ -21,6 +22,16 @@ from pinrank.shard_folder import MANIFEST
 from pinrank.stages import Stage, fingerprint, run_stages
 
 log = logging.getLogger(__name__)
+
+JOBS = (
+    "build_pin_text",
+    "sample_impressions",
+    "label_impressions",
+    "train_student",
+    "compare_students",
+    "embed_pins",
+)
+"""The jobs of a day, in order."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,15 @@ class Day:
     def config(self, name: str) -> str:
         """The settings file of a job."""
         return f"{self.configs}/{name}.yaml"
+
+
+def refuse_missing_configs(configs: str) -> None:
+    """Raise SettingsError when a job of a day has no settings file."""
+    if missing := [name for name in JOBS if not Path(f"{configs}/{name}.yaml").is_file()]:
+        raise SettingsError(
+            f"{configs}: holds no {missing[0]}.yaml. Give --configs a folder with a settings file, which may be empty, for "
+            f"each of {', '.join(JOBS)}."
+        )
 
 
 def begun_with(plan: Plan, layout: Layout) -> Begun:
