@@ -78,8 +78,8 @@ def refuse_missing_configs(configs: str) -> None:
     """Raise SettingsError when a job of a day has no settings file."""
     if missing := [name for name in JOBS if not Path(f"{configs}/{name}.yaml").is_file()]:
         raise SettingsError(
-            f"{configs}: holds no {missing[0]}.yaml. Give --configs a folder with a settings file, which may be empty, for "
-            f"each of {', '.join(JOBS)}."
+            f"{configs}: holds no {missing[0]}.yaml. Give --configs a folder with a settings file, which may be empty, "
+            f"for each of {', '.join(JOBS)}."
         )
 
 
