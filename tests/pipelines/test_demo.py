@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def run_demo(folder: Path, root: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def left_behind(folder: Path) -> list[str]:
+    """What still runs of a demo in this folder when Ray's workers have had time to see that their node is gone."""
+    deadline = time.monotonic() + 60
+    while (found := still_running(folder)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def still_running(folder: Path) -> list[str]:
     """The command lines of the processes that a demo in this folder started and that still run."""
     found = []
     for process in psutil.process_iter():
