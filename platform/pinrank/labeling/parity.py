@@ -22,6 +22,9 @@ from pinrank.teacher.tokens import Prompt
 TOLERANCE = {"float32": 0.001, "bfloat16": 0.1}
 """Of a probability, by dtype of the engine. bfloat16 has three digits, and a teacher twelve or more layers."""
 
+FEWEST_SHARDS = 16
+"""That a few pairs are taken from, where there are so many."""
+
 REFERENCE = EngineSettings(name="transformers", dtype="float32", batch_size=16)
 
 
@@ -58,7 +61,8 @@ def pairs_to_grade(work: Work, most: int) -> list[tuple[str, str]]:
     """At most so many (query, pin text) whose grade is not known, from shards that lie evenly through the work."""
     found: list[tuple[str, str]] = []
     with pq.ParquetFile(work.path, page_checksum_verification=True) as file:
-        num_shards = min(len(work.shards), 16, most)
+        rows_per_shard = work.shards[0].stop
+        num_shards = min(len(work.shards), max(FEWEST_SHARDS, -(-most // rows_per_shard)), most)
         for group in np.linspace(0, len(work.shards) - 1, num_shards).astype(int).tolist():
             rows = file.read_row_group(group, columns=["query", "pin_text", "logits"])
             unknown = rows.filter(rows.column("logits").is_null())
