@@ -28,7 +28,7 @@ class WorkSettings(BaseModel):
     rows_per_piece: int = Field(500_000, ge=1, description="rows of a log that are in memory at a time, a worker")
     rows_per_partition: int = Field(1_000_000, ge=1, description="rows of the log for each partition of its keys")
     rows_without_ray: int = Field(
-        1_500_000, ge=0, description="a log of so few rows is read in this process; no session is started"
+        20_000_000, ge=0, description="a log of so few rows is read in this process; no session is started"
     )
     cpus: float = Field(1, gt=0, description="CPUs that Ray reserves for a unit")
 
