@@ -26,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pinrank.durable import exclusive, replace_folder, staging_of, sync, write_text
 from pinrank.errors import ModelError
+from pinrank.model_card import CARD
+from pinrank.parquet import one_line
 
-CARD = "card.json"
 BUNDLES = "bundles"
 BUNDLE = "bundle.json"
 CURRENT = "current.json"
@@ -129,7 +130,7 @@ def current(registry: Path) -> Change | None:
     except FileNotFoundError:
         return None
     except ValidationError as cause:
-        raise ModelError(f"{path}: damaged: {_one_line(cause)}. Write the last line of {HISTORY} into it.") from cause
+        raise ModelError(f"{path}: damaged: {one_line(cause)}. Write the last line of {HISTORY} into it.") from cause
 
 
 def history(registry: Path) -> list[Change]:
@@ -139,7 +140,7 @@ def history(registry: Path) -> list[Change]:
         lines = path.read_text().splitlines() if path.exists() else []
         changes = [Change.model_validate_json(line) for line in lines]
     except ValidationError as cause:
-        raise ModelError(f"{path}: damaged: {_one_line(cause)}. Mend the line, or move the file away.") from cause
+        raise ModelError(f"{path}: damaged: {one_line(cause)}. Mend the line, or move the file away.") from cause
     last = current(registry)
     return changes if last is None or last in changes[-1:] else [*changes, last]
 
@@ -243,11 +244,7 @@ def _read_bundle(folder: Path, version: str) -> Bundle:
             f"{folder}: holds no {BUNDLE}, so there is no bundle {version}. Add the model first."
         ) from cause
     except ValidationError as cause:
-        raise ModelError(f"{path}: damaged: {_one_line(cause)}. Remove the folder and add the model again.") from cause
+        raise ModelError(f"{path}: damaged: {one_line(cause)}. Remove the folder and add the model again.") from cause
     if bundle.version != version:
         raise ModelError(f"{path}: is of {bundle.version}, not of {version}. Give the folder its own name.")
     return bundle
-
-
-def _one_line(cause: Exception) -> str:
-    return " ".join(str(cause).split())[:200]

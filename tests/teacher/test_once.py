@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pinrank.teacher.card import CARD, TeacherCard
+from pinrank.model_card import CARD
+from pinrank.teacher.card import TeacherCard
 from pinrank.teacher.once import IDENTITY, is_done
 from pinrank.teacher.settings import HeadSettings, TeacherSettings
 from pinrank.teacher.train import identity_of

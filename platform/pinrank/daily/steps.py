@@ -17,6 +17,7 @@ from pinrank.durable import write_text
 from pinrank.errors import SettingsError
 from pinrank.evaluation.promotion import DECISION, Decision
 from pinrank.keys import column_hashes, mixed
+from pinrank.model_card import CARD
 from pinrank.parquet import read_pieces
 from pinrank.shard_folder import MANIFEST
 from pinrank.stages import Stage, fingerprint, run_stages
@@ -139,7 +140,7 @@ def train_stages(day: Day) -> list[Stage]:
     compare: tuple[str, ...] = ("--candidate", str(day.candidate), "--output", str(day.choice))
     if day.begun.student:
         compare = (*compare, "--current", str(registry.bundle_path(layout.registry, day.begun.student)))
-    card, decision = str(day.candidate / registry.CARD), str(day.choice / "decision.json")
+    card, decision = str(day.candidate / CARD), str(day.choice / "decision.json")
     return [
         Stage("train_student", day.config("train_student"), (*tables, *train, *stale), outputs=(card,)),
         Stage("compare_students", day.config("compare_students"), (*tables, *compare), outputs=(decision,)),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.errors import TableError
 from pinrank.precision import Precision
+from pinrank.ray_stream import batches_of
 from pinrank.student.export import open_student
 from pinrank.tables import PIN_EMBEDDINGS
 from pinrank.text import FIELDS
@@ -81,17 +82,22 @@ def _encode(pins: pa.Table, student: str, settings: EncodingSettings) -> pa.Tabl
     # Neighbours of like length are padded little.
     by_length = pins.take(pc.sort_indices(_text_bytes(pins)))
     num_blocks = math.ceil(pins.num_rows / PINS_PER_CALL)
-    encoded = ray.data.from_arrow(by_length, override_num_blocks=num_blocks).map_batches(
-        PinEncoder,
-        fn_constructor_args=(student, settings.threads_per_actor, settings.precision),
+    blocks = ray.data.from_arrow(by_length, override_num_blocks=num_blocks)
+    return pa.concat_tables(_counted(on_actors(blocks, PinEncoder, student, settings), pins.num_rows))
+
+
+def on_actors(blocks: "Dataset", encoder: type, model: str, settings: EncodingSettings) -> Iterator[pa.Table]:
+    """What actors of the class encoder(model, threads, precision) make of each block, as it comes."""
+    encoded = blocks.map_batches(
+        encoder,
+        fn_constructor_args=(model, settings.threads_per_actor, settings.precision),
         batch_format="pyarrow",
         batch_size=None,
         concurrency=settings.concurrency,
         num_cpus=settings.cpus_per_actor,
         num_gpus=settings.gpus_per_actor,
     )
-    encoded.context.enable_progress_bars = False
-    return pa.concat_tables(_counted(encoded, pins.num_rows))
+    return batches_of(encoded)
 
 
 def vectors_of(embeddings: pa.Table) -> np.ndarray:
@@ -107,9 +113,9 @@ def _text_bytes(pin_text: pa.Table) -> pa.ChunkedArray:
     return total
 
 
-def _counted(encoded: "Dataset", total: int) -> Iterator[pa.Table]:
+def _counted(encoded: Iterator[pa.Table], total: int) -> Iterator[pa.Table]:
     done = 0
-    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+    for batch in encoded:
         done += batch.num_rows
         log.info("embedded %d of %d distinct pins", done, total)
         yield batch.select(PIN_EMBEDDINGS.schema.names)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pinrank.cluster import in_a_task
 from pinrank.distinct import distinct
 from pinrank.teacher.score import EngineSettings, Logits, open_engine, open_tokenizer
 
@@ -24,11 +25,7 @@ class TimedGrading:
 
 def grade_apart(folder: str, texts: Texts, engine: EngineSettings, num_cpus: int, use_gpu: bool) -> TimedGrading:
     """Grade (query, packed pin) texts in a process of its own; ModelError when the folder holds no teacher."""
-    import ray
-
-    task = ray.remote(num_cpus=num_cpus, num_gpus=int(use_gpu), max_calls=1)(grade_timed)
-    found: TimedGrading = ray.get(task.remote(folder, list(texts), engine))
-    return found
+    return in_a_task(grade_timed, folder, list(texts), engine, num_cpus=num_cpus, num_gpus=int(use_gpu), max_calls=1)
 
 
 def grade_timed(folder: str, texts: Texts, engine: EngineSettings) -> TimedGrading:

@@ -11,8 +11,7 @@ from pinrank import tables
 from pinrank.durable import refuse_other_content, replace_folder, staging_of
 from pinrank.embeddings.external import PINS, table_of
 from pinrank.graph_embedding.factorise import PinVectors
-
-CARD = "card.json"
+from pinrank.model_card import CARD
 
 
 class GraphEmbeddingCard(BaseModel):

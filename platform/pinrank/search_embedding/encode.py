@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pinrank.embeddings.encode import EncodingSettings
+from pinrank.embeddings.encode import EncodingSettings, on_actors
 from pinrank.embeddings.external import table_of
 from pinrank.errors import TableError
 from pinrank.precision import Precision
@@ -52,17 +52,8 @@ def encode(texts: Mapping[Side, Mapping[str, str]], folder: str, settings: Encod
     if empty := [side for side, known in ids.items() if not len(known)]:
         raise TableError(f"{empty[0]}: no text, so there is nothing to embed.")
     vectors = {side: np.zeros((len(known), card.vector_dim), dtype=np.float16) for side, known in ids.items()}
-    encoded = ray.data.from_arrow([block for side, said in texts.items() for block in _blocks(side, said)]).map_batches(
-        Encoder,
-        fn_constructor_args=(folder, settings.threads_per_actor, settings.precision),
-        batch_format="pyarrow",
-        batch_size=None,
-        concurrency=settings.concurrency,
-        num_cpus=settings.cpus_per_actor,
-        num_gpus=settings.gpus_per_actor,
-    )
-    encoded.context.enable_progress_bars = False
-    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+    blocks = ray.data.from_arrow([block for side, said in texts.items() for block in _blocks(side, said)])
+    for batch in on_actors(blocks, Encoder, folder, settings):
         side = batch["side"][0].as_py()
         flat = batch["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         places = pc.index_in(batch["id"], value_set=ids[side]).to_numpy()

@@ -6,7 +6,6 @@ pins/ queries/   its vectors as a named external embedding (pinrank.embeddings.e
 card.json   version, text settings, metrics and lineage
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
+from pinrank.model_card import CARD, content_hash, open_card
+from pinrank.parquet import one_line
 from pinrank.precision import Precision
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
@@ -27,7 +28,6 @@ from pinrank.text import TextSettings, normalise_query, pin_text
 if TYPE_CHECKING:
     from pinrank.search_embedding.model import TwoTowers
 
-CARD = "card.json"
 QUERY, PIN = "query", "pin"
 PROJECTION = "projection.safetensors"
 
@@ -86,15 +86,7 @@ def open_search_embedding(folder: str | Path) -> SearchEmbedding:
 
 def read_card(folder: str | Path) -> SearchEmbeddingCard:
     """The card of a search embedding's folder; ModelError when it is none."""
-    path = Path(folder) / CARD
-    try:
-        return SearchEmbeddingCard.model_validate_json(path.read_text())
-    except OSError as cause:
-        raise ModelError(
-            f"{folder}: no {CARD}, so this is no search embedding. Run python -m pipelines.train_search_embedding."
-        ) from cause
-    except ValidationError as cause:
-        raise ModelError(f"{path}: {' '.join(str(cause).split())}. Train the search embedding again.") from cause
+    return open_card(folder, SearchEmbeddingCard, "search embedding", "train_search_embedding")
 
 
 def open_tower(folder: Path) -> TextEncoder:
@@ -111,8 +103,9 @@ def open_tower(folder: Path) -> TextEncoder:
         tower.projection.load_state_dict(weights)
         return TextEncoder(tower, AutoTokenizer.from_pretrained(str(folder)))
     except (OSError, KeyError, RuntimeError, SafetensorError) as cause:
-        reason = " ".join(str(cause).split())[:300]
-        raise ModelError(f"{folder}: no tower of a search embedding ({reason}). Train the embedding again.") from cause
+        raise ModelError(
+            f"{folder}: no tower of a search embedding ({one_line(cause)}). Train the embedding again."
+        ) from cause
 
 
 def save_search_embedding(
@@ -137,7 +130,7 @@ def save_search_embedding(
         if weights := tower.projection.state_dict():
             save_file({key: weight.cpu().contiguous() for key, weight in weights.items()}, staging / side / PROJECTION)
     card = SearchEmbeddingCard(
-        version=f"{name}@{_content_hash(staging, text)}",
+        version=f"{name}@{content_hash(staging, text)}",
         backbone=backbone,
         shared=towers.shared,
         vector_dim=towers.query.vector_dim,
@@ -148,10 +141,3 @@ def save_search_embedding(
     (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     replace_folder(staging, target)
     return card
-
-
-def _content_hash(folder: Path, text: TextSettings) -> str:
-    digest = hashlib.sha256(text.model_dump_json().encode())
-    for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:8]

@@ -12,7 +12,8 @@ from pinrank import training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError
-from pinrank.search_embedding.export import CARD, SearchEmbeddingCard, read_card
+from pinrank.model_card import CARD
+from pinrank.search_embedding.export import SearchEmbeddingCard, read_card
 from pinrank.search_embedding.pairs import refuse_too_few
 from pinrank.search_embedding.run import PUBLISHED, TrainingRun
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings

@@ -9,7 +9,6 @@
 Letters: N pairs or candidates, D vector, H first hidden layer, R = D + H, F features, L = 5 levels.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank import lexical
 from pinrank.distinct import distinct
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
 from pinrank.lexical import FieldTerms, LexicalStats
+from pinrank.model_card import CARD, content_hash, open_card
 from pinrank.student import features
 from pinrank.student.features import FeatureSpec
 from pinrank.student.ranker import RANKER_FILE, Floats, RankerWeights, open_ranker
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pinrank.student.encoder import TextEncoder
     from pinrank.student.model import Student
 
-CARD = "card.json"
 ENCODER = "encoder"
 
 
@@ -140,15 +139,7 @@ def open_student(folder: str | Path) -> StudentBundle:
 
 def read_card(folder: str | Path) -> StudentCard:
     """The card of a student's folder; ModelError when it is no student."""
-    path = Path(folder) / CARD
-    try:
-        return StudentCard.model_validate_json(path.read_text())
-    except OSError as cause:
-        raise ModelError(
-            f"{folder}: no {CARD}, so this is no student. Train one: python -m pipelines.train_student"
-        ) from cause
-    except ValidationError as cause:
-        raise ModelError(f"{path}: {' '.join(str(cause).split())}. Train the student again.") from cause
+    return open_card(folder, StudentCard, "student", "train_student")
 
 
 def save_student(
@@ -179,7 +170,7 @@ def save_student(
     spec.save(staging)
     stats.save(staging)
     card = StudentCard(
-        version=f"{name}@{_content_hash(staging, text)}",
+        version=f"{name}@{content_hash(staging, text, staging / features.SPEC_FILE)}",
         backbone=backbone,
         text=text,
         vector_dim=student.ranker.pin.in_features,
@@ -196,10 +187,3 @@ def save_student(
 def max_pin_tokens(text: TextSettings) -> int:
     """Tokens of a pin's text: what the pair's budget leaves beside the query's."""
     return text.max_tokens - text.max_query_tokens
-
-
-def _content_hash(folder: Path, text: TextSettings) -> str:
-    digest = hashlib.sha256(text.model_dump_json().encode())
-    for path in (*sorted(folder.rglob("*.safetensors")), folder / features.SPEC_FILE):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:8]

@@ -19,10 +19,11 @@ from pinrank.cluster import KEPT_MEMORY
 from pinrank.durable import refuse_other_content
 from pinrank.errors import ModelError
 from pinrank.lexical import LexicalStats
+from pinrank.model_card import CARD
 from pinrank.student import features
 from pinrank.student.batches import Prepare, example_features
 from pinrank.student.examples import shuffled
-from pinrank.student.export import CARD, StudentCard, save_student
+from pinrank.student.export import StudentCard, save_student
 from pinrank.student.features import FeatureSpec
 from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS

@@ -1,18 +1,15 @@
 """What a teacher's folder says of itself. Jobs read it long before, or without, opening the model."""
 
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pinrank.errors import ModelError
+from pinrank.model_card import open_card
 from pinrank.teacher.calibration import Calibration
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.frame import Frame
 from pinrank.teacher.settings import HeadSettings
 from pinrank.text import TextSettings
-
-CARD = "card.json"
 
 
 class TeacherCard(BaseModel):
@@ -44,12 +41,4 @@ class TeacherCard(BaseModel):
 
 def read_card(folder: str) -> TeacherCard:
     """The card of a teacher's folder; ModelError when it is no teacher."""
-    path = Path(folder) / CARD
-    try:
-        return TeacherCard.model_validate_json(path.read_text())
-    except OSError as cause:
-        raise ModelError(
-            f"{folder}: no {CARD}, so this is no teacher. Train one: python -m pipelines.train_teacher"
-        ) from cause
-    except ValidationError as cause:
-        raise ModelError(f"{path}: {' '.join(str(cause).split())}. Train the teacher again.") from cause
+    return open_card(folder, TeacherCard, "teacher", "train_teacher")

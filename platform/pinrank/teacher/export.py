@@ -21,7 +21,8 @@ from transformers import AutoTokenizer
 from pinrank.backbones import resolve
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.teacher.card import CARD, TeacherCard, read_card
+from pinrank.model_card import CARD
+from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.model import ACTIVATIONS, Teacher, hidden_size, open_backbone
 from pinrank.text import TextSettings

@@ -13,7 +13,8 @@ from typing import Any
 from pinrank.backbones import PACKAGED, refuse_foreign_code, resolve
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.teacher.card import CARD, TeacherCard
+from pinrank.model_card import CARD
+from pinrank.teacher.card import TeacherCard
 from pinrank.teacher.families import DECODER, FAMILIES
 from pinrank.teacher.frame import GUIDELINE, Frame, frame_of, frame_tokens, guideline
 from pinrank.teacher.settings import TeacherSettings

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pinrank import training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.durable import refuse_other_content, replace_folder
-from pinrank.teacher.card import CARD, TeacherCard, read_card
+from pinrank.model_card import CARD
+from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
 
