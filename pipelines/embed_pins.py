@@ -50,7 +50,7 @@ def main(settings: EmbedPins) -> Summary:
         settings.output,
         embeddings["pin_id"].to_pylist(),
         student.pin_rows(vectors_of(embeddings)),
-        lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()),
+        lexical.field_terms(pin_text.select(["locale", *FIELDS]).to_pylist(), student.stats.words),
         student.version,
         settings.num_shards,
     )

@@ -86,7 +86,8 @@ class Batch:
 
 def example_features(queries: list[str], rows: list[dict[str, str]], stats: LexicalStats) -> NDArray[np.float32]:
     """Raw features of pairs given as texts, float32[N, F]."""
-    return raw_features([lexical.query_terms(query) for query in queries], lexical.field_terms(rows), stats)
+    terms = [lexical.query_terms(query, words=stats.words) for query in queries]
+    return raw_features(terms, lexical.field_terms(rows, stats.words), stats)
 
 
 def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Iterator[pa.Table]:

@@ -97,7 +97,9 @@ class StudentBundle:
     def features(self, query: str, pins: FieldTerms) -> Floats:
         """Normalised features of one query with each pin, float32[N, F]."""
         query_of_pair = np.zeros(len(pins), dtype=np.int64)
-        raw_NF = features.raw_features([lexical.query_terms(query)], pins, self.stats, query_of_pair)
+        raw_NF = features.raw_features(
+            [lexical.query_terms(query, words=self.stats.words)], pins, self.stats, query_of_pair
+        )
         return self.spec.normalise(raw_NF)
 
     def logits(self, query_D: Floats, rows_NR: NDArray[np.float16], features_NF: Floats) -> Floats:
@@ -110,7 +112,7 @@ class StudentBundle:
         texts, text_of_pair = distinct(self.pin_texts([row for _, row in pairs]))
         query_vectors_UD = self.encode_queries(queries)
         rows_TR = self.pin_rows(self.encode_pins(texts, precision))
-        terms = lexical.field_terms([row for _, row in pairs])
+        terms = lexical.field_terms([row for _, row in pairs], self.stats.words)
         logits_NL = np.zeros((len(pairs), 5), dtype=np.float32)
         order = np.argsort(query_of_pair, kind="stable")
         bounds = lexical.starts_of(np.bincount(query_of_pair, minlength=len(queries)))
@@ -170,7 +172,7 @@ def save_student(
     spec.save(staging)
     stats.save(staging)
     card = StudentCard(
-        version=f"{name}@{content_hash(staging, text, staging / features.SPEC_FILE)}",
+        version=f"{name}@{content_hash(staging, text, staging / features.SPEC_FILE, staging / lexical.SETTINGS_FILE)}",
         backbone=backbone,
         text=text,
         vector_dim=student.ranker.pin.in_features,

@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pinrank import lexical
 from pinrank.errors import ModelError
-from pinrank.lexical import COLUMNS, FieldTerms, LexicalStats, Terms
+from pinrank.lexical import FieldTerms, LexicalStats, Terms
 
 Floats = NDArray[np.float32]
 
 NAMES = (
-    *(f"bm25.{column}" for column in COLUMNS),
-    *(f"matched.{column}" for column in COLUMNS),
+    *lexical.NAMES,
     "query_terms",
     "pin_terms",
     "title_terms",

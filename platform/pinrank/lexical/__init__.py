@@ -1,0 +1,35 @@
+"""Words of queries and pins, and how well they match: one code for offline jobs and serving, numpy and Snowball only.
+
+    words = lexical.WordSettings()
+    pins = lexical.field_terms(rows_of_pin_text, words)
+    stats = lexical.fit(pins, words)
+    query = lexical.query_terms("red sofa", "en", words)
+    matches_NF = lexical.features([query], pins, stats, np.zeros(len(pins), int))
+
+words.py    a text to its words, in any script
+stems.py    a word to its stem, by locale
+terms.py    words to term ids; the terms of many pins
+stats.py    document frequencies and lengths of a collection, which can be added and taken away
+match.py    where a query's terms stand in its candidates, and the features of that
+"""
+
+from pinrank.lexical.match import K1 as K1
+from pinrank.lexical.match import NAMES as NAMES
+from pinrank.lexical.match import B as B
+from pinrank.lexical.match import bm25_scores as bm25_scores
+from pinrank.lexical.match import features as features
+from pinrank.lexical.stats import SETTINGS_FILE as SETTINGS_FILE
+from pinrank.lexical.stats import STATS_FILE as STATS_FILE
+from pinrank.lexical.stats import LexicalStats as LexicalStats
+from pinrank.lexical.stats import fit as fit
+from pinrank.lexical.stats import merge as merge
+from pinrank.lexical.stems import WordSettings as WordSettings
+from pinrank.lexical.terms import COLUMNS as COLUMNS
+from pinrank.lexical.terms import FieldTerms as FieldTerms
+from pinrank.lexical.terms import Terms as Terms
+from pinrank.lexical.terms import field_terms as field_terms
+from pinrank.lexical.terms import query_terms as query_terms
+from pinrank.lexical.terms import ranges as ranges
+from pinrank.lexical.terms import starts_of as starts_of
+from pinrank.lexical.terms import term_ids as term_ids
+from pinrank.lexical.words import tokenize as tokenize
