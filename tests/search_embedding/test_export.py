@@ -9,8 +9,9 @@ from transformers import AutoTokenizer
 
 from pinrank.errors import ModelError
 from pinrank.search_embedding.export import open_search_embedding, save_search_embedding
-from pinrank.search_embedding.model import TwoTowers, build_towers
+from pinrank.search_embedding.model import build_towers
 from pinrank.search_embedding.settings import SearchEmbeddingSettings
+from pinrank.student.towers import TwoTowers
 from pinrank.text import FIELDS
 
 ROW = dict.fromkeys(FIELDS, "") | {"title": "a red sofa", "query_tokens": "bench"}
@@ -59,5 +60,5 @@ def test_another_folder_is_refused(tiny_bert_dir: Path, tmp_path: Path):
         open_search_embedding(tiny_bert_dir)
     saved(tmp_path / "model", tiny_bert_dir, output_dim=8)
     (tmp_path / "model/query/projection.safetensors").write_text("no weights")
-    with pytest.raises(ModelError, match="no tower of a search embedding"):
+    with pytest.raises(ModelError, match="query: no tower"):
         open_search_embedding(tmp_path / "model").encode_queries(["cat"])

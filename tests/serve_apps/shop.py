@@ -14,9 +14,9 @@ from pinrank import lexical
 from pinrank.embeddings import store
 from pinrank.student import features
 from pinrank.student.export import open_student, save_student
-from pinrank.student.model import Ranker, Student, Tower
-from pinrank.student.settings import RankerSettings
-from pinrank.teacher.model import open_backbone
+from pinrank.student.model import Ranker, Student
+from pinrank.student.settings import RankerSettings, TowerSettings
+from pinrank.student.towers import build_towers
 from pinrank.text import TextSettings
 
 NUM_PINS = 240
@@ -54,14 +54,14 @@ def make_shop(folder: Path, backbone: Path) -> Shop:
     raw_NF = features.raw_features(queries, terms, stats, np.arange(len(pins)) % len(queries))
     spec = features.fit(raw_NF)
     torch.manual_seed(0)
-    tower = Tower(open_backbone(str(backbone)))
+    towers = build_towers(str(backbone), TowerSettings())
     ranker = Ranker(
-        tower.vector_dim, spec.num_features, RankerSettings(hidden=(16, 8)), spec.cosine_centre, spec.cosine_scale
+        towers.vector_dim, spec.num_features, RankerSettings(hidden=(16, 8)), spec.cosine_centre, spec.cosine_scale
     )
     for layer in (ranker.layers[-1], ranker.shortcut):  # as they start, every pin of a random tower is a 5
         torch.nn.init.normal_(layer.weight, std=0.2)
     card = save_student(
-        Student(tower, ranker),
+        Student(towers, ranker),
         AutoTokenizer.from_pretrained(str(backbone)),
         spec,
         stats,

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from pinrank.distinct import distinct
 from pinrank.search_embedding.loss import Engaged, log_frequencies
-from pinrank.search_embedding.model import Tokens
 from pinrank.student.batches import ROWS_STEP
 from pinrank.student.encoder import padded, text_template, tokenise
 from pinrank.student.export import max_pin_tokens
+from pinrank.student.towers import Tokens
 from pinrank.text import TextSettings
 
 Ints = NDArray[np.int64]

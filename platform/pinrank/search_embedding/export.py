@@ -1,6 +1,6 @@
 """A trained search embedding as a folder, and what jobs open it with.
 
-query/      the query tower: Hugging Face config, safetensors, tokenizer, and projection.safetensors where it has one
+query/      the query tower (pinrank.student.tower_folder)
 pin/        the pin tower; missing where the query tower reads pins too
 pins/ queries/   its vectors as a named external embedding (pinrank.embeddings.external)
 card.json   version, text settings, metrics and lineage
@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
 
 from pinrank.durable import replace_folder, staging_of
-from pinrank.errors import ModelError
 from pinrank.model_card import CARD, content_hash, open_card
-from pinrank.parquet import one_line
 from pinrank.precision import Precision
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
+from pinrank.student.tower_folder import save_tower
 from pinrank.text import TextSettings, normalise_query, pin_text
 
 if TYPE_CHECKING:
-    from pinrank.search_embedding.model import TwoTowers
+    from pinrank.student.towers import TwoTowers
 
 QUERY, PIN = "query", "pin"
-PROJECTION = "projection.safetensors"
 
 Floats = NDArray[np.float32]
 
@@ -58,12 +55,12 @@ class SearchEmbedding:
     @cached_property
     def query_tower(self) -> TextEncoder:
         """What reads queries."""
-        return open_tower(self.folder / QUERY)
+        return TextEncoder.open(self.folder / QUERY)
 
     @cached_property
     def pin_tower(self) -> TextEncoder:
         """What reads pins."""
-        return self.query_tower if self.card.shared else open_tower(self.folder / PIN)
+        return self.query_tower if self.card.shared else TextEncoder.open(self.folder / PIN)
 
     def encode_queries(self, queries: Sequence[str], precision: Precision = "float32") -> Floats:
         """Queries, in any spelling, to vectors of length 1, float32[N, D]."""
@@ -89,25 +86,6 @@ def read_card(folder: str | Path) -> SearchEmbeddingCard:
     return open_card(folder, SearchEmbeddingCard, "search embedding", "train_search_embedding")
 
 
-def open_tower(folder: Path) -> TextEncoder:
-    """A tower with its tokenizer and projection; ModelError when it cannot be opened."""
-    from safetensors.torch import load_file
-    from transformers import AutoTokenizer
-
-    from pinrank.student.model import Tower
-    from pinrank.teacher.model import open_backbone
-
-    try:
-        weights = load_file(folder / PROJECTION) if (folder / PROJECTION).exists() else {}
-        tower = Tower(open_backbone(str(folder)), len(weights["weight"]) if weights else None)
-        tower.projection.load_state_dict(weights)
-        return TextEncoder(tower, AutoTokenizer.from_pretrained(str(folder)))
-    except (OSError, KeyError, RuntimeError, SafetensorError) as cause:
-        raise ModelError(
-            f"{folder}: no tower of a search embedding ({one_line(cause)}). Train the embedding again."
-        ) from cause
-
-
 def save_search_embedding(
     towers: "TwoTowers",
     tokenizer: Any,
@@ -120,15 +98,10 @@ def save_search_embedding(
     lineage: Mapping[str, Any],
 ) -> SearchEmbeddingCard:
     """Write a search embedding's folder, without vectors, in one rename; returns its card with its version."""
-    from safetensors.torch import save_file
-
     target = Path(folder).absolute()
     staging = staging_of(target)
     for side, tower in [(QUERY, towers.query)] if towers.shared else [(QUERY, towers.query), (PIN, towers.pin)]:
-        tower.encoder.save_pretrained(staging / side)
-        tokenizer.save_pretrained(staging / side)
-        if weights := tower.projection.state_dict():
-            save_file({key: weight.cpu().contiguous() for key, weight in weights.items()}, staging / side / PROJECTION)
+        save_tower(tower, tokenizer, staging / side)
     card = SearchEmbeddingCard(
         version=f"{name}@{content_hash(staging, text)}",
         backbone=backbone,

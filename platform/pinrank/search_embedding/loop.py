@@ -34,14 +34,11 @@ from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
 from pinrank.teacher import checkpoint
 from pinrank.training_run import REFUSED
+from pinrank.training_step import Diverged, attention_on, seed_step, set_rates, take_step
 
 log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_LOGS = 25
-
-
-class Diverged(ArithmeticError):
-    """A loss or gradient that is no number."""
 
 
 class Worker:
@@ -61,8 +58,7 @@ class Worker:
         self.held_out = measured_pairs(pairs, run.pair_settings)
         self.steps_per_epoch = num_batches(len(self.learnt), self.settings.batch_size, self.num_ranks)
         torch.manual_seed(self.settings.seed)
-        # Eager attention: the backward pass of the fused one is several times slower on CPUs (docs/decisions).
-        self.towers = build_towers(self.settings, "eager" if self.device.type == "cpu" else "sdpa")
+        self.towers = build_towers(self.settings, attention_on(self.device))
         self.parallel = prepare_model(self.towers)
         self.optimizer = optimizer_of(self.towers, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -87,24 +83,17 @@ class Worker:
     def descend(self, rows_B: np.ndarray) -> float:
         """One optimiser step; returns the loss, or raises Diverged before the step."""
         step = self.progress.step
-        torch.manual_seed((self.settings.seed * 1_000_003 + step) * self.num_ranks + self.rank)
+        seed_step(self.settings.seed, step, self.rank, self.num_ranks)
         share = rate_at(step, self.settings.epochs * self.steps_per_epoch, self.settings.warmup_share)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * share
+        set_rates(self.optimizer, self.rates, share)
         batch = self.learnt.batch(rows_B)
         with autocast(self.settings.precision, self.device):
             queries_BD, pins_BD = self.parallel(*batch.inputs(self.device))
         log_q_B, engaged_BB, weight_B = batch.beside(self.device)
         loss = in_batch_loss(queries_BD, pins_BD, log_q_B, engaged_BB, weight_B, self.settings.temperature)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parallel.parameters(), self.settings.largest_gradient)
-        if not torch.isfinite(norm):  # after the gradients were averaged: on one rank if and only if on all
-            raise Diverged(
-                f"the loss is {loss.item()} and the gradient's norm {norm.item()} at step {step}, so nothing was "
-                "published. Lower the learning rates."
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        largest = self.settings.largest_gradient
+        take_step(self.parallel, self.optimizer, loss.item(), largest, step, "Lower the learning rates.")
         return loss.item()
 
     def finish(self, epoch: int) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pinrank import precision as arithmetic
 from pinrank.precision import Precision
+from pinrank.student.tower_folder import open_tower
 from pinrank.teacher.tokens import Template, rounded_up, template_of, token_ids
 from pinrank.text import LONGEST_TOKEN
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pinrank.student.model import Tower
+    from pinrank.student.towers import Tower
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
@@ -41,13 +42,8 @@ class TextEncoder:
 
     @classmethod
     def open(cls, folder: str | Path) -> "TextEncoder":
-        """Load a tower from a Hugging Face folder; ModelError when it cannot be."""
-        from transformers import AutoTokenizer
-
-        from pinrank.student.model import Tower
-        from pinrank.teacher.model import open_backbone
-
-        return cls(Tower(open_backbone(str(folder))), AutoTokenizer.from_pretrained(str(folder)))
+        """Load a tower from its folder, or any Hugging Face one; ModelError when it cannot be."""
+        return cls(*open_tower(folder))
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""

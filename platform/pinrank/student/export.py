@@ -1,6 +1,7 @@
 """A trained student as a folder, and the bundle that offline jobs and serving open it with.
 
-    encoder/             the shared tower: Hugging Face config, safetensors, tokenizer
+    encoder/             the tower that reads queries, and pins too where there is no pin_encoder/
+    pin_encoder/         the tower that reads pins, where they have one of their own (pinrank.student.tower_folder)
     ranker.safetensors   the MLP
     feature_spec.json    names, order and normaliser of the features, with their hash
     lexical.safetensors  document frequencies for BM25, with lexical.json
@@ -27,6 +28,7 @@ from pinrank.model_card import CARD, content_hash, open_card
 from pinrank.student import features
 from pinrank.student.features import FeatureSpec
 from pinrank.student.ranker import RANKER_FILE, Floats, RankerWeights, open_ranker
+from pinrank.student.tower_folder import FORM, save_tower
 from pinrank.text import TextSettings, pin_text
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pinrank.student.model import Student
 
 ENCODER = "encoder"
+PIN_ENCODER = "pin_encoder"
 
 
 class StudentCard(BaseModel):
@@ -70,10 +73,18 @@ class StudentBundle:
 
     @cached_property
     def encoder(self) -> "TextEncoder":
-        """The shared tower with its tokenizer."""
+        """The tower that reads queries, with its tokenizer."""
         from pinrank.student.encoder import TextEncoder
 
         return TextEncoder.open(self.folder / ENCODER)
+
+    @cached_property
+    def pin_encoder(self) -> "TextEncoder":
+        """The tower that reads pins, with its tokenizer."""
+        from pinrank.student.encoder import TextEncoder
+
+        own = self.folder / PIN_ENCODER
+        return TextEncoder.open(own) if own.exists() else self.encoder
 
     def encode_queries(self, texts: Sequence[str], precision: "Precision" = "float32") -> Floats:
         """Queries to vectors of length 1, float32[N, D]. float32 by default: a query's vector then hardly depends on
@@ -82,7 +93,7 @@ class StudentBundle:
 
     def encode_pins(self, texts: Sequence[str], precision: "Precision" = "auto") -> Floats:
         """Pin texts (as `pin_texts` gives them) to vectors of length 1, float32[N, D]."""
-        return self.encoder.encode(texts, max_pin_tokens(self.text), precision)
+        return self.pin_encoder.encode(texts, max_pin_tokens(self.text), precision)
 
     def pin_texts(self, rows: Sequence[Mapping[str, str]]) -> list[str]:
         """Rows of pin_text to the texts that the pin tower reads."""
@@ -163,16 +174,20 @@ def save_student(
 
     target = Path(folder).absolute()
     staging = staging_of(target)
-    student.tower.encoder.save_pretrained(staging / ENCODER)
-    tokenizer.save_pretrained(staging / ENCODER)
+    towers = student.towers
+    sides = {ENCODER: towers.query} if towers.shared else {ENCODER: towers.query, PIN_ENCODER: towers.pin}
+    for side, tower in sides.items():
+        save_tower(tower, tokenizer, staging / side)
     weights = {
         key: value.detach().to("cpu", torch.float32).contiguous() for key, value in student.ranker.state_dict().items()
     }
     save_file(weights, staging / RANKER_FILE)
     spec.save(staging)
     stats.save(staging)
+    forms = [staging / side / FORM for side in sides]
+    decisive = [staging / features.SPEC_FILE, staging / lexical.SETTINGS_FILE, *forms]
     card = StudentCard(
-        version=f"{name}@{content_hash(staging, text, staging / features.SPEC_FILE, staging / lexical.SETTINGS_FILE)}",
+        version=f"{name}@{content_hash(staging, text, *decisive)}",
         backbone=backbone,
         text=text,
         vector_dim=student.ranker.pin.in_features,

@@ -31,9 +31,10 @@ from pinrank.precision import autocast
 from pinrank.schedule import rate_at
 from pinrank.student.batches import WINDOW_BATCHES, Batch, collate, length_cut
 from pinrank.student.features import FeatureSpec
-from pinrank.student.model import Ranker, Student, Tower
+from pinrank.student.model import Ranker, Student
 from pinrank.student.settings import StudentSettings
-from pinrank.teacher.model import hidden_size, open_backbone
+from pinrank.student.towers import build_towers
+from pinrank.training_step import attention_on
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,7 @@ class Worker:
         torch.manual_seed(settings.seed)
         context = ray.train.get_context()
         self.rank = context.get_world_rank()
-        # Eager attention: the backward pass of the fused one is several times slower on CPUs (docs/decisions).
-        self.student = build_student(settings, spec, "eager" if self.device.type == "cpu" else "sdpa")
+        self.student = build_student(settings, spec, attention_on(self.device))
         self.first_epoch = resume(self.student)
         self.parallel = prepare_model(self.student)
         self.pad_id = AutoTokenizer.from_pretrained(resolve(settings.backbone)).pad_token_id or 0
@@ -146,12 +146,11 @@ def train_worker(config: dict[str, Any]) -> None:
         worker.report(epoch, config["has_dev"])
 
 
-def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str = "sdpa") -> Student:
-    """The student before training: the pretrained encoder under a ranker that starts from the cosine."""
-    encoder = open_backbone(settings.backbone, attention, settings.backbone_dropout)
-    width = hidden_size(encoder)
-    ranker = Ranker(width, spec.num_features, settings.ranker, spec.cosine_centre, spec.cosine_scale)
-    return Student(Tower(encoder), ranker)
+def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str | None = None) -> Student:
+    """The student before training: pretrained towers under a ranker that starts from the cosine."""
+    towers = build_towers(settings.backbone, settings.tower, attention, settings.backbone_dropout)
+    ranker = Ranker(towers.vector_dim, spec.num_features, settings.ranker, spec.cosine_centre, spec.cosine_scale)
+    return Student(towers, ranker)
 
 
 def soft_cross_entropy(logits_NL: Tensor, target_NL: Tensor, temperature_N: Tensor, weight_N: Tensor) -> Tensor:
@@ -162,10 +161,10 @@ def soft_cross_entropy(logits_NL: Tensor, target_NL: Tensor, temperature_N: Tens
 
 
 def optimizer(student: Student, settings: StudentSettings) -> torch.optim.Optimizer:
-    """AdamW with one learning rate for the tower and one for the ranker."""
+    """AdamW with one learning rate for the towers and one for the ranker."""
     return torch.optim.AdamW(
         [
-            {"params": list(student.tower.parameters()), "lr": settings.encoder_learning_rate},
+            {"params": list(student.towers.parameters()), "lr": settings.encoder_learning_rate},
             {"params": list(student.ranker.parameters()), "lr": settings.ranker_learning_rate},
         ],
         weight_decay=settings.weight_decay,

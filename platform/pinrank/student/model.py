@@ -1,33 +1,16 @@
-"""The student while it trains: two towers that share one encoder, and the MLP that ranks.
+"""The student while it trains: two towers, and the MLP that ranks.
 
-Letters: N pairs, T tokens, D vector, H first hidden layer, F features, G = F + 1 (with the cosine), L = 5 levels.
+Letters: N pairs, D vector, H first hidden layer, F features, G = F + 1 (with the cosine), L = 5 levels.
 """
 
 import itertools
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from pinrank.levels import LEVELS, NUM_LEVELS
 from pinrank.student.settings import RankerSettings
-from pinrank.teacher.model import hidden_size, pool
-
-
-class Tower(nn.Module):
-    """Text to a vector of length 1: the encoder's mean over tokens, projected where a width is given, normalised."""
-
-    def __init__(self, encoder: PreTrainedModel, output_dim: int | None = None) -> None:
-        super().__init__()
-        self.encoder: PreTrainedModel = encoder
-        self.vector_dim = output_dim or hidden_size(encoder)
-        self.projection = nn.Linear(hidden_size(encoder), output_dim, bias=False) if output_dim else nn.Identity()
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """input_ids_NT and attention_mask_NT (int64) to vectors_ND, float32."""
-        hidden_NTD = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled_NH = pool(hidden_NTD.float(), attention_mask, "mean")
-        return nn.functional.normalize(self.projection(pooled_NH).float(), dim=-1)
+from pinrank.student.towers import Tokens, TwoTowers
 
 
 class Ranker(nn.Module):
@@ -82,22 +65,21 @@ class Ranker(nn.Module):
 class Student(nn.Module):
     """Towers and ranker as they are trained; each distinct text of a batch is encoded once."""
 
-    def __init__(self, tower: Tower, ranker: Ranker) -> None:
+    def __init__(self, towers: TwoTowers, ranker: Ranker) -> None:
         super().__init__()
-        self.tower = tower
+        self.towers = towers
         self.ranker = ranker
 
     def forward(
         self,
-        queries: tuple[Tensor, Tensor],
-        pins: tuple[Tensor, Tensor],
+        queries: Tokens,
+        pins: Tokens,
         query_of_pair: Tensor,
         pin_of_pair: Tensor,
         features_NF: Tensor,
     ) -> Tensor:
         """(ids, mask) of the distinct queries and pins, which of them each pair has, and features, to logits_NL."""
-        query_ND = self.tower(*queries)[query_of_pair]
-        pin_ND = self.tower(*pins)[pin_of_pair]
+        query_ND, pin_ND = self.towers(queries, pins, query_of_pair, pin_of_pair)
         with torch.autocast(query_ND.device.type, enabled=False):
             logits_NL: Tensor = self.ranker(query_ND, pin_ND, features_NF)
         return logits_NL

@@ -3,7 +3,18 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.precision import Precision
+from pinrank.teacher.families import Pooling
 from pinrank.text import TextSettings
+
+
+class TowerSettings(BaseModel):
+    """How texts become vectors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shared: bool = Field(True, description="one tower reads queries and pins; false: two, from the same backbone")
+    pooling: Pooling = Field("mean", description="mean | first | last: what of the tokens' vectors is the text's")
+    output_dim: int | None = Field(None, ge=1, description="width of a vector; null: the backbone's own")
 
 
 class RankerSettings(BaseModel):
@@ -25,6 +36,7 @@ class StudentSettings(BaseModel):
         TextSettings(max_query_tokens=32, max_tokens=96),
         description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",
     )
+    tower: TowerSettings = TowerSettings()
     ranker: RankerSettings = RankerSettings()
     backbone_dropout: float | None = Field(
         None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"

@@ -48,16 +48,13 @@ from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
 from pinrank.training_run import REFUSED
+from pinrank.training_step import Diverged, seed_step, set_rates, take_step
 
 log = logging.getLogger(__name__)
 
 STEPS_BETWEEN_LOGS = 25
 PROBE_PAIRS = 512
 EVALUATION_BATCH = 128
-
-
-class Diverged(ArithmeticError):
-    """A loss or gradient that is no number."""
 
 
 class Worker:
@@ -105,7 +102,7 @@ class Worker:
     def descend(self, micro_batches: list[NDArray[np.int64]]) -> float:
         """One optimiser step on the sum of a few batches; returns the mean loss, or raises Diverged before the step."""
         step = self.progress.step
-        torch.manual_seed((self.settings.seed * 1_000_003 + step) * self.num_ranks + self.rank)
+        seed_step(self.settings.seed, step, self.rank, self.num_ranks)
         phase = next(phase for phase in self.phases if step < phase.first_step + phase.steps)
         self.set_rates(phase)
         total = 0.0
@@ -118,14 +115,8 @@ class Worker:
                 loss = loss_of(self.settings.loss, logits_NL, targets_NL, weights_L) / len(micro_batches)
                 loss.backward()
             total += loss.item()
-        norm = nn.utils.clip_grad_norm_(self.parallel.parameters(), self.settings.largest_gradient)
-        if not torch.isfinite(norm):  # after the gradients were averaged: on one rank if and only if on all
-            raise Diverged(
-                f"the loss is {total} and the gradient's norm {norm.item()} at step {step}, so nothing was published. "
-                "Lower --teacher.learning_rate."
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        largest = self.settings.largest_gradient
+        take_step(self.parallel, self.optimizer, total, largest, step, "Lower --teacher.learning_rate.")
         return total
 
     def finish(self, epoch: int) -> None:
@@ -176,8 +167,7 @@ class Worker:
     def set_rates(self, phase: Phase) -> None:
         """Give every group of parameters its learning rate of the present step."""
         share = rate_at(self.progress.step - phase.first_step, phase.steps, self.settings.warmup_share)
-        for group, rate in zip(self.optimizer.param_groups, self.rates[phase.judged], strict=True):
-            group["lr"] = rate * share
+        set_rates(self.optimizer, self.rates[phase.judged], share)
 
     def steps_of(self, epoch: int) -> Iterator[list[NDArray[np.int64]]]:
         """The epoch's batches, as many together as make one step."""

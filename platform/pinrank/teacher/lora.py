@@ -17,6 +17,7 @@ from pinrank.levels import most_likely_level, probabilities
 from pinrank.precision import is_half
 from pinrank.teacher.model import Teacher, open_backbone
 from pinrank.teacher.settings import LoraSettings, TeacherSettings
+from pinrank.training_step import attention_on
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,7 @@ LEAST_AGREEMENT = 0.99
 
 def open_trainable(settings: TeacherSettings, device: torch.device) -> PreTrainedModel:
     """The backbone as it is trained: whole in float32, or frozen, by default in NF4, under adapters."""
-    # Eager attention: the backward pass of the fused one is several times slower on CPUs (docs/decisions).
-    attention = "eager" if device.type == "cpu" else None
+    attention = attention_on(device)
     if settings.lora is None:
         backbone = open_backbone(settings.backbone, attention, settings.backbone_dropout)
         if settings.gradient_checkpointing:

@@ -1,0 +1,66 @@
+"""Towers: a text's token ids to a vector of length 1, by one tower for queries and pins or by one each.
+
+Letters: U distinct texts, T tokens, B pairs, H width of the encoder, D vector.
+"""
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from pinrank.student.settings import TowerSettings
+from pinrank.teacher.families import Pooling
+from pinrank.teacher.model import hidden_size, open_backbone, pool
+
+Tokens = tuple[Tensor, Tensor]
+"""ids_UT and mask_UT of the distinct texts of a batch."""
+
+
+class Tower(nn.Module):
+    """Text to a vector: what the encoder says, pooled, projected where a width is given, normalised."""
+
+    def __init__(self, encoder: PreTrainedModel, output_dim: int | None = None, pooling: Pooling = "mean") -> None:
+        super().__init__()
+        self.encoder: PreTrainedModel = encoder
+        self.pooling: Pooling = pooling
+        self.vector_dim = output_dim or hidden_size(encoder)
+        self.projection = nn.Linear(hidden_size(encoder), output_dim, bias=False) if output_dim else nn.Identity()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """input_ids_UT and attention_mask_UT (int64) to vectors_UD, float32."""
+        hidden_UTH = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled_UH = pool(hidden_UTH.float(), attention_mask, self.pooling)
+        return nn.functional.normalize(self.projection(pooled_UH).float(), dim=-1)
+
+
+class TwoTowers(nn.Module):
+    """Queries and pins to vectors of length 1, by one tower or by one each."""
+
+    def __init__(self, query: Tower, pin: Tower) -> None:
+        super().__init__()
+        self.query = query
+        self.pin = pin
+
+    @property
+    def shared(self) -> bool:
+        return self.query is self.pin
+
+    @property
+    def vector_dim(self) -> int:
+        return self.query.vector_dim
+
+    def forward(
+        self, queries: Tokens, pins: Tokens, query_of_pair: Tensor, pin_of_pair: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The distinct queries and pins of a batch, and which of them each pair has, to queries_BD and pins_BD."""
+        return self.query(*queries)[query_of_pair], self.pin(*pins)[pin_of_pair]
+
+
+def build_towers(
+    backbone: str, settings: TowerSettings, attention: str | None = None, dropout: float | None = None
+) -> TwoTowers:
+    """The towers before training: the pretrained backbone, and a random projection where a width is set."""
+
+    def tower() -> Tower:
+        return Tower(open_backbone(backbone, attention, dropout), settings.output_dim, settings.pooling)
+
+    query = tower()
+    return TwoTowers(query, query if settings.shared else tower())
