@@ -70,7 +70,8 @@ def graded(folder: Path, task: Task) -> Student:
     """What the student of a folder says of the pairs. Raises ModelError when it holds none."""
     student = open_student(folder)
     log.info("%s grades %d pairs", student.version, len(task.pairs))
-    return Student(student.version, from_logits(student.grade(task.pairs)))
+    logits_NL = student.grade(task.pairs)
+    return Student(student.version, from_logits(logits_NL, student.calibration.calibrated(logits_NL)))
 
 
 def write(decision: Decision, settings: CompareStudents) -> None:

@@ -13,7 +13,6 @@ The pointer is the one commit point of a change, and the history is written afte
 two, the pointer's change is the history's last line, which readers add and the next change writes down.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pinrank.durable import exclusive, replace_folder, staging_of, sync, write_text
 from pinrank.errors import ModelError
+from pinrank.listed_files import ListedFile, described, deviations, files_of
 from pinrank.model_card import CARD
 from pinrank.parquet import one_line
 
@@ -34,20 +34,10 @@ BUNDLE = "bundle.json"
 CURRENT = "current.json"
 HISTORY = "history.jsonl"
 LOCK = ".lock"
-NOT_OF_THE_MODEL = "quarantine"
-"""A folder that training leaves beside a model and that nobody needs to use it."""
+NOT_OF_THE_MODEL = (BUNDLE, "quarantine")
+"""The registry's own list, and a folder that training leaves beside a model and that nobody needs to use it."""
 
 _VERSION = re.compile(r"\w[\w.+-]*@[0-9a-f]{8,}")
-
-
-class BundledFile(BaseModel):
-    """A file of a bundle; its path is relative to the bundle, with slashes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: str
-    num_bytes: int
-    sha256: str
 
 
 class Bundle(BaseModel):
@@ -58,7 +48,7 @@ class Bundle(BaseModel):
     version: str = Field(description="NAME@HASH, as the model's card has it")
     added_at: datetime
     lineage: dict[str, Any]
-    files: tuple[BundledFile, ...]
+    files: tuple[ListedFile, ...]
 
 
 class Change(BaseModel):
@@ -86,7 +76,7 @@ def add(registry: Path, folder: Path, lineage: Mapping[str, Any]) -> Bundle:
         if target.exists():
             return verify(registry, version)
         staging = staging_of(target)
-        files = tuple(_copy(folder, path, staging) for path in _files_of(folder))
+        files = tuple(_copy(path, name, staging) for name, path in files_of(folder, NOT_OF_THE_MODEL).items())
         bundle = Bundle(version=version, added_at=datetime.now(UTC), lineage=dict(lineage), files=files)
         write_text(staging / BUNDLE, bundle.model_dump_json(indent=2) + "\n")
         for inside in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
@@ -179,11 +169,7 @@ def verify(registry: Path, version: str) -> Bundle:
     """
     folder = bundle_path(registry, version)
     bundle = _read_bundle(folder, version)
-    wanted = {file.path: file for file in bundle.files}
-    found = {path.relative_to(folder).as_posix(): path for path in _files_of(folder)}
-    wrong = sorted(wanted.keys() ^ found.keys())
-    wrong += [name for name, path in found.items() if name in wanted and _described(path, name) != wanted[name]]
-    if wrong:
+    if wrong := deviations(folder, bundle.files, NOT_OF_THE_MODEL):
         raise ModelError(
             f"{folder}: not as it was added: {', '.join(wrong[:3])}{' and others' if len(wrong) > 3 else ''}. Remove "
             "the folder and add the model again, or promote another bundle."
@@ -214,25 +200,12 @@ def _write_history(registry: Path, changes: list[Change]) -> None:
         write_text(path, text)
 
 
-def _files_of(folder: Path) -> list[Path]:
-    """The model's files, without the manifest."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if path.relative_to(folder).parts[0] not in (BUNDLE, NOT_OF_THE_MODEL)]
-
-
-def _copy(folder: Path, path: Path, staging: Path) -> BundledFile:
-    name = path.relative_to(folder).as_posix()
+def _copy(path: Path, name: str, staging: Path) -> ListedFile:
     target = staging / name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
     sync(target)
-    return _described(target, name)
-
-
-def _described(path: Path, name: str) -> BundledFile:
-    with path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return BundledFile(path=name, num_bytes=path.stat().st_size, sha256=sha256)
+    return described(target, name)
 
 
 def _read_bundle(folder: Path, version: str) -> Bundle:

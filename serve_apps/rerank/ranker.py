@@ -8,7 +8,6 @@ import asyncio
 import numpy as np
 from numpy.typing import NDArray
 
-from pinrank.levels import probabilities
 from pinrank.student.export import StudentBundle, open_student
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.one_student import refuse_other
@@ -36,4 +35,4 @@ def grade(
 ) -> NDArray[np.float64]:
     """probabilities_NL of the candidates; the line of a pin that was not found means nothing."""
     features_NF = bundle.features(query, candidates.terms)
-    return probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF))
+    return bundle.calibration.probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF))

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 from transformers import AutoTokenizer
 
 from pinrank import lexical
+from pinrank.evaluation.task import Task, from_tables
 from pinrank.student import features
 from pinrank.student.batches import example_features
 from pinrank.student.export import StudentBundle, open_student, save_student
 from pinrank.student.loop import build_student
 from pinrank.student.settings import RankerSettings, StudentSettings
+from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
 
 TEXT = TextSettings(max_query_tokens=8, max_tokens=32)
@@ -33,30 +36,59 @@ def tiny_settings(tiny_bert_dir: Path) -> StudentSettings:
     )
 
 
-@pytest.fixture(scope="session")
-def tiny_student(
-    tmp_path_factory: pytest.TempPathFactory, tiny_settings: StudentSettings, rows: list[dict[str, str]]
-) -> StudentBundle:
-    """A published student whose MLP has random weights everywhere, so that every part of it counts."""
+def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Path, dev: Task | None) -> StudentBundle:
+    """A student whose MLP has random weights everywhere, so that every part of it counts."""
     stats = lexical.fit(lexical.field_terms(rows))
     queries = ["pasta", "red sofa", "lemon", "寿司", "cake", "lamp", "pasta"]
     spec = features.fit(example_features(queries, rows, stats))
     torch.manual_seed(2)
-    student = build_student(tiny_settings, spec)
+    student = build_student(settings, spec)
     for weight in student.ranker.parameters():
         torch.nn.init.normal_(weight, std=0.3)
-    folder = tmp_path_factory.mktemp("tiny") / "student"
-    tokenizer = AutoTokenizer.from_pretrained(tiny_settings.backbone)
     save_student(
         student,
-        tokenizer,
+        AutoTokenizer.from_pretrained(settings.backbone),
         spec,
         stats,
         folder,
         name="tiny",
-        backbone=tiny_settings.backbone,
+        backbone=settings.backbone,
         text=TEXT,
         metrics={"dev_spearman": 0.5},
         lineage={"teacher": ["teacher@0"]},
+        dev=dev,
     )
     return open_student(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_student(
+    tmp_path_factory: pytest.TempPathFactory, tiny_settings: StudentSettings, rows: list[dict[str, str]]
+) -> StudentBundle:
+    """A published student without dev pairs: its logits are as the MLP gives them."""
+    return published(tiny_settings, rows, tmp_path_factory.mktemp("tiny") / "student", None)
+
+
+@pytest.fixture(scope="session")
+def dev_task(rows: list[dict[str, str]]) -> Task:
+    """Each thing asked for by thirty queries, half of its pins judged relevant."""
+    made = [
+        {"judgment_id": f"{number}-{row['pin_id']}", "query_id": f"q{number}", "query": f"pasta {number}"}
+        | {"query_locale": "en", "pin_id": row["pin_id"], "level": 5 if place % 2 else 1, "source": "shop"}
+        | {"split": "dev"}
+        for number in range(30)
+        for place, row in enumerate(rows)
+    ]
+    catalogue = [row | {"source": "shop"} for row in rows]
+    return from_tables(pa.Table.from_pylist(made, JUDGMENTS.schema), catalogue, "dev")
+
+
+@pytest.fixture(scope="session")
+def calibrated_student(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_settings: StudentSettings,
+    rows: list[dict[str, str]],
+    dev_task: Task,
+) -> StudentBundle:
+    """The same student, published with dev pairs."""
+    return published(tiny_settings, rows, tmp_path_factory.mktemp("tiny") / "student", dev_task)

@@ -11,8 +11,12 @@ from pinrank import lexical
 from pinrank.embeddings import store
 from pinrank.embeddings.store import PinStore
 from pinrank.errors import ModelError
+from pinrank.evaluation.by_segment import figures_of
+from pinrank.evaluation.systems import Systems, grade_student
+from pinrank.evaluation.task import Task
 from pinrank.levels import probabilities
 from pinrank.student.export import StudentBundle, open_student, read_card
+from pinrank.student.manifest import MANIFEST, read_manifest, write_manifest
 
 QUERIES = ("pasta", "a red sofa", "寿司", "")
 
@@ -67,9 +71,24 @@ def test_a_version_names_the_weights(tiny_student: StudentBundle, copy: Path) ->
     assert tiny_student.pin_rows(np.zeros((2, 32))).shape == (2, 32 + 16)
 
 
-def test_opening_the_ranker_needs_no_encoder(copy: Path) -> None:
-    shutil.rmtree(copy / "encoder")
-    assert open_student(copy).hidden == 16
+def test_a_student_with_dev_pairs_is_published_calibrated_and_measured(
+    tiny_student: StudentBundle, calibrated_student: StudentBundle, dev_task: Task
+) -> None:
+    calibration, figures = calibrated_student.calibration, calibrated_student.card.dev.by_source["overall"]
+    assert calibration.num_pairs == len(dev_task.pairs) and calibration.temperature != 1.0
+    assert figures["ece"] == pytest.approx(calibration.ece_after, abs=1e-5)
+    assert figures["ece_raw"] == pytest.approx(calibration.ece_before, abs=1e-5)
+    assert list(calibrated_student.card.dev.by_locale) == ["en"]
+    systems = Systems()
+    grade_student(dev_task, str(calibrated_student.folder), systems)
+    again = figures_of(dev_task.judged, systems.graded["student"]).by_source["overall"]
+    assert again["ece"] == pytest.approx(figures["ece"], abs=1e-3) and again["accuracy"] == figures["accuracy"]
+    assert calibrated_student.version != tiny_student.version
+
+
+def test_opening_a_student_loads_no_encoder(copy: Path) -> None:
+    opened = open_student(copy)
+    assert opened.hidden == 16 and "encoder" not in vars(opened)
 
 
 def test_nothing_but_safetensors_json_and_text_is_published(copy: Path) -> None:
@@ -77,18 +96,36 @@ def test_nothing_but_safetensors_json_and_text_is_published(copy: Path) -> None:
     assert kinds <= {".safetensors", ".json", ".txt"}
 
 
-@pytest.mark.parametrize("name", ["card.json", "feature_spec.json", "lexical.safetensors", "ranker.safetensors"])
+PARTS = ("calibration.json", "feature_spec.json", "lexical.safetensors", "ranker.safetensors")
+
+
+@pytest.mark.parametrize("name", ["card.json", MANIFEST, *PARTS])
 @pytest.mark.parametrize("damage", ["remove", "empty"])
 def test_a_damaged_folder_is_refused(copy: Path, name: str, damage: str) -> None:
     (copy / name).unlink()
     if damage == "empty":
         (copy / name).touch()
-    with pytest.raises(ModelError, match=r"student|lexical"):
+    with pytest.raises(ModelError, match=r"student"):
         open_student(copy)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_is_listed_and_is_none_is_refused(copy: Path, name: str) -> None:
+    (copy / name).write_bytes(b"")
+    sealed(copy)
+    with pytest.raises(ModelError, match=r"[Tt]rain|student"):
+        open_student(copy)
+
+
+def sealed(folder: Path) -> None:
+    """Write the manifest anew, as if the folder had been published as it is now."""
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.version, manifest.lineage)
 
 
 def test_parts_of_two_students_are_refused(copy: Path) -> None:
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps(card | {"feature_spec": "0" * 16}))
+    sealed(copy)
     with pytest.raises(ModelError, match="do not belong together"):
         open_student(copy)

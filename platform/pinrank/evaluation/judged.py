@@ -81,14 +81,14 @@ def judged(judgments: pa.Table) -> Judged:
     )
 
 
-def from_logits(logits_NL: NDArray[np.floating], temperatures_N: Floats | None = None) -> Graded:
+def from_logits(logits_NL: NDArray[np.floating], calibrated_NL: NDArray[np.floating] | None = None) -> Graded:
     """A model's say: ranked by expected level, its most likely level, and P(level >= cut) at each cut.
 
     The probability is the model's own answer to "at least this level", so the AUROC at a cut is measured on it.
-    `temperatures_N` divide the logits of each pair: a calibrated model is measured as it is used.
+    `calibrated_NL` are the logits after calibration: a calibrated model is measured as it is used.
     """
     raw_NL = levels.probabilities(logits_NL)
-    probabilities_NL = raw_NL if temperatures_N is None else levels.probabilities(logits_NL / temperatures_N[:, None])
+    probabilities_NL = raw_NL if calibrated_NL is None else levels.probabilities(calibrated_NL)
     return Graded(
         scores_N=levels.score(probabilities_NL),
         at_least_NC=np.stack([levels.at_least(probabilities_NL, cut) for cut in levels.CUTS], axis=1),

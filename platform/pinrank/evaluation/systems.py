@@ -80,15 +80,16 @@ def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Syst
     card = read_card(folder)
     texts = [(query, packed(pin, card.text)) for query, pin in task.pairs]
     once, which_N = distinct(texts)
-    logits_UL = grade_pairs(folder, once, engine)
-    temperatures_N = card.calibration.temperatures(task.judged.locales_N)
-    systems.graded["teacher"] = from_logits(logits_UL[which_N], temperatures_N)
+    logits_NL = grade_pairs(folder, once, engine)[which_N]
+    systems.graded["teacher"] = from_logits(logits_NL, card.calibration.calibrated(logits_NL, task.judged.locales_N))
 
 
 def grade_student(task: Task, folder: str, systems: Systems) -> None:
     """Add the student; ModelError when the folder holds none."""
     log.info("student: %d pairs", len(task.pairs))
-    systems.graded["student"] = from_logits(open_student(folder).grade(task.pairs))
+    student = open_student(folder)
+    logits_NL = student.grade(task.pairs)
+    systems.graded["student"] = from_logits(logits_NL, student.calibration.calibrated(logits_NL))
 
 
 def _bm25(task: Task, dev: Task | None) -> tuple[Floats, Floats]:

@@ -143,8 +143,8 @@ def grade(folder: str, data: Data, settings: ComparisonSettings) -> Trial:
         pairs_per_s=round(found.pairs_per_s, 2),
         dollars_per_million_pairs=dollars_per_million(found.pairs_per_s, settings.dollars_per_hour),
     )
-    temperatures_N = card.calibration.temperatures(data.task.judged.locales_N)
-    return Trial(from_logits(found.logits_NL, temperatures_N), facts, is_new=False)
+    calibrated_NL = card.calibration.calibrated(found.logits_NL, data.task.judged.locales_N)
+    return Trial(from_logits(found.logits_NL, calibrated_NL), facts, is_new=False)
 
 
 def _timed(folder: str, texts: Sequence[tuple[str, str]], settings: ComparisonSettings) -> TimedGrading:

@@ -20,7 +20,6 @@ from pinrank.levels import NUM_LEVELS, expected_level, probabilities
 from pinrank.soft_labels import logits_of, unusable_labels
 from pinrank.soft_labels import read_labels as soft_labels_of
 from pinrank.student.export import open_student
-from pinrank.student.export import read_card as read_student_card
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import packed
@@ -89,19 +88,23 @@ def teacher_voice(
         return np.asarray(grade_pairs(folder, [(query, packed(pin, card.text)) for query, pin in chosen], engine))
 
     locales_P = np.asarray([locale or "" for locale in pairs.column("query_locale").to_pylist()], dtype=np.str_)
-    return _voice("teacher", labels, pairs, card.version, grade, card.calibration.temperatures(locales_P))
+
+    def calibrated(logits_PL: Floats) -> Floats:
+        return card.calibration.calibrated(logits_PL, locales_P)
+
+    return _voice("teacher", labels, pairs, card.version, grade, calibrated)
 
 
 def student_voice(settings: VoiceSettings, labels: pa.Table, pairs: pa.Table, texts: Pairs) -> Voice:
     """The student's say; ModelError when its folder holds none, or another version than the labels are of."""
     if settings.model is None:
         return _voice("student", labels, pairs, None, lambda rows: np.zeros((0, NUM_LEVELS)))
-    folder = settings.model
+    student = open_student(settings.model)
 
     def grade(rows: Integers) -> Floats:
-        return np.asarray(open_student(folder).grade([texts[row] for row in rows]))
+        return np.asarray(student.grade([texts[row] for row in rows]))
 
-    return _voice("student", labels, pairs, read_student_card(folder).version, grade)
+    return _voice("student", labels, pairs, student.version, grade, student.calibration.calibrated)
 
 
 def _voice(
@@ -110,7 +113,7 @@ def _voice(
     pairs: pa.Table,
     version: str | None,
     grade: Callable[[Integers], Floats],
-    temperatures_P: Floats | None = None,
+    calibrated: Callable[[Floats], Floats] = np.asarray,
 ) -> Voice:
     of_labels = labels.column("teacher")[0].as_py() if labels.num_rows else None
     if version and of_labels and version != of_labels:
@@ -126,6 +129,4 @@ def _voice(
     if len(missing):
         log.info("the %s grades %d of %d pairs; the others are graded already", name, len(missing), pairs.num_rows)
         logits_PL[missing] = grade(missing)
-    if temperatures_P is not None:
-        logits_PL /= temperatures_P[:, None]
-    return Voice(name, version or of_labels, probabilities(logits_PL), len(missing))
+    return Voice(name, version or of_labels, probabilities(calibrated(logits_PL)), len(missing))

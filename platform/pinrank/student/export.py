@@ -5,7 +5,9 @@
     ranker.safetensors   the MLP
     feature_spec.json    names, order and normaliser of the features, with their hash
     lexical.safetensors  document frequencies for BM25, with lexical.json
-    card.json            version, text settings, metrics and lineage
+    calibration.json     temperature and bias of the levels, fitted on dev
+    card.json            version, text settings, metrics on dev and lineage
+    manifest.json        version, lineage and a checksum of every file; written last
 
 Letters: N pairs or candidates, D vector, H first hidden layer, R = D + H, F features, L = 5 levels.
 """
@@ -23,15 +25,21 @@ from pinrank import lexical
 from pinrank.distinct import distinct
 from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
+from pinrank.evaluation.by_segment import SegmentFigures, figures_of
+from pinrank.evaluation.judged import from_logits
 from pinrank.lexical import FieldTerms, LexicalStats
 from pinrank.model_card import CARD, content_hash, open_card
 from pinrank.student import features
+from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
+from pinrank.student.calibration import fit as fit_calibration
 from pinrank.student.features import FeatureSpec
+from pinrank.student.manifest import MANIFEST, verify, write_manifest
 from pinrank.student.ranker import RANKER_FILE, Floats, RankerWeights, open_ranker
 from pinrank.student.tower_folder import FORM, save_tower
 from pinrank.text import TextSettings, pin_text
 
 if TYPE_CHECKING:
+    from pinrank.evaluation.task import Task
     from pinrank.precision import Precision
     from pinrank.student.encoder import TextEncoder
     from pinrank.student.model import Student
@@ -52,6 +60,7 @@ class StudentCard(BaseModel):
     hidden: int = Field(description="width of the first layer, stored for every pin after its vector")
     feature_spec: str = Field(description="hash of feature_spec.json")
     metrics: dict[str, float]
+    dev: SegmentFigures = Field(SegmentFigures(), description="of the published student, by source and locale")
     lineage: dict[str, Any]
 
 
@@ -59,13 +68,20 @@ class StudentBundle:
     """A student ready to encode and to grade. The encoder, and with it torch, loads when first asked for."""
 
     def __init__(
-        self, folder: Path, card: StudentCard, spec: FeatureSpec, stats: LexicalStats, ranker: RankerWeights
+        self,
+        folder: Path,
+        card: StudentCard,
+        spec: FeatureSpec,
+        stats: LexicalStats,
+        ranker: RankerWeights,
+        calibration: LevelCalibration,
     ) -> None:
         self.folder = folder
         self.card = card
         self.spec = spec
         self.stats = stats
         self.ranker = ranker
+        self.calibration = calibration
         self.version = card.version
         self.text = card.text
         self.vector_dim = ranker.vector_dim
@@ -134,12 +150,25 @@ class StudentBundle:
         return logits_NL
 
 
-def open_student(folder: str | Path) -> StudentBundle:
-    """Open a student's folder. Raises ModelError when it is none, damaged, or its parts do not belong together."""
-    root = Path(folder)
-    card = read_card(folder)
-    spec = FeatureSpec.open(root)
-    ranker = open_ranker(root, spec.cosine_centre, spec.cosine_scale)
+def open_student(folder: str | Path, thorough: bool = False) -> StudentBundle:
+    """Open a student's folder.
+
+    Its files are held against its manifest, the encoder's weights by their size alone unless `thorough`. Raises
+    ModelError when it is no student, a file is missing, altered, not listed or a link, or the parts do not belong
+    together.
+    """
+    card, manifest = read_card(folder), verify(Path(folder), thorough)
+    if (manifest.version, manifest.lineage) != (card.version, card.lineage):
+        raise ModelError(
+            f"{folder}: its {MANIFEST} is of {manifest.version}, its {CARD} of {card.version} or of another origin. "
+            "Copy the whole folder again, or train the student again."
+        )
+    return _assembled(Path(folder), card, LevelCalibration.open(Path(folder)))
+
+
+def _assembled(folder: Path, card: StudentCard, calibration: LevelCalibration) -> StudentBundle:
+    spec = FeatureSpec.open(folder)
+    ranker = open_ranker(folder, spec.cosine_centre, spec.cosine_scale)
     found = (spec.hash, ranker.vector_dim, ranker.hidden, spec.num_features + 1)
     wanted = (card.feature_spec, card.vector_dim, card.hidden, len(ranker.features_GH))
     if found != wanted:
@@ -147,7 +176,7 @@ def open_student(folder: str | Path) -> StudentBundle:
             f"{folder}: its parts do not belong together (specification, vector, hidden, inputs: {found}, expected "
             f"{wanted}). Copy the whole folder again, or train the student again."
         )
-    return StudentBundle(root, card, spec, LexicalStats.open(root), ranker)
+    return StudentBundle(folder, card, spec, LexicalStats.open(folder), ranker, calibration)
 
 
 def read_card(folder: str | Path) -> StudentCard:
@@ -167,8 +196,13 @@ def save_student(
     text: TextSettings,
     metrics: Mapping[str, float],
     lineage: Mapping[str, Any],
+    dev: "Task | None" = None,
 ) -> StudentCard:
-    """Write a student's folder in one rename, and return its card with the version filled in."""
+    """Write a student's folder in one rename, and return its card with the version filled in.
+
+    dev: judged pairs on which the probabilities are calibrated and the card's figures measured, both with the maths of
+    serving; without them the logits stay as they are.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -184,10 +218,8 @@ def save_student(
     save_file(weights, staging / RANKER_FILE)
     spec.save(staging)
     stats.save(staging)
-    forms = [staging / side / FORM for side in sides]
-    decisive = [staging / features.SPEC_FILE, staging / lexical.SETTINGS_FILE, *forms]
-    card = StudentCard(
-        version=f"{name}@{content_hash(staging, text, *decisive)}",
+    draft = StudentCard(
+        version=f"{name}@",
         backbone=backbone,
         text=text,
         vector_dim=student.ranker.pin.in_features,
@@ -196,9 +228,25 @@ def save_student(
         metrics=dict(metrics),
         lineage=dict(lineage),
     )
+    card = _measured(staging, draft, dev)
     (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    write_manifest(staging, card.version, card.lineage)
     replace_folder(staging, target)
     return card
+
+
+def _measured(staging: Path, draft: StudentCard, dev: "Task | None") -> StudentCard:
+    """Calibrate what lies in the folder, measure it, and name it by its content."""
+    calibration, figures = LevelCalibration(), SegmentFigures()
+    if dev is not None:
+        logits_NL = _assembled(staging, draft, calibration).grade(dev.pairs)
+        calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
+        figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
+    calibration.save(staging)
+    files = (features.SPEC_FILE, lexical.SETTINGS_FILE, CALIBRATION_FILE)
+    decisive = [*(staging / name for name in files), *sorted(staging.glob(f"*/{FORM}"))]
+    version = f"{draft.version}{content_hash(staging, draft.text, *decisive)}"
+    return draft.model_copy(update={"version": version, "dev": figures})
 
 
 def max_pin_tokens(text: TextSettings) -> int:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ray.data import Dataset
     from ray.train import Checkpoint
 
+    from pinrank.evaluation.task import Task
+
 log = logging.getLogger(__name__)
 
 ROWS_PER_CALL = 2048
@@ -49,11 +51,13 @@ def train(
     name: str,
     folder: str,
     lineage: Mapping[str, Any],
+    dev_task: "Task | None" = None,
 ) -> StudentCard:
     """Train on `learning`, choose the epoch on `dev`, publish to `folder`; both tables have the columns of EXAMPLES.
 
     `dev` holds human grades and may be empty: then the last epoch is published. `pin_text` is the collection whose
-    document frequencies BM25 uses. Needs a Ray session, and on several machines a `folder` that all of them see.
+    document frequencies BM25 uses; `dev_task` has the dev pairs on which the published student is calibrated and
+    measured. Needs a Ray session, and on several machines a `folder` that all of them see.
     Raises ModelError when training fails; nothing is published then.
     """
     from safetensors.torch import load_model
@@ -88,6 +92,7 @@ def train(
         text=settings.text,
         metrics=metrics,
         lineage={**lineage, "training": settings.model_dump(mode="json")},
+        dev=dev_task,
     )
 
 

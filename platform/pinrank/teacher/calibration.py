@@ -32,6 +32,10 @@ class Calibration(BaseModel):
         """The temperature of each pair, by its query's locale: float64[N]."""
         return np.asarray([self.by_locale.get(str(locale), self.temperature) for locale in locales_N], dtype=np.float64)
 
+    def calibrated(self, logits_NL: NDArray[np.floating], locales_N: NDArray[np.str_]) -> NDArray[np.float64]:
+        """Logits whose softmax are the calibrated probabilities, float64[N, 5]."""
+        return np.asarray(logits_NL / self.temperatures(locales_N)[:, None], dtype=np.float64)
+
 
 def fit_calibration(
     logits_NL: NDArray[np.floating], levels_N: NDArray[np.int64], locales_N: NDArray[np.str_]
@@ -41,7 +45,7 @@ def fit_calibration(
     chosen = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST_LOCALE_PAIRS]
     by_locale = {name: temperature_of(logits_NL[locales_N == name], levels_N[locales_N == name]) for name in chosen}
     found = Calibration(temperature=temperature_of(logits_NL, levels_N), by_locale=by_locale)
-    before_NL, after_NL = (probabilities(logits_NL / t) for t in (1.0, found.temperatures(locales_N)[:, None]))
+    before_NL, after_NL = probabilities(logits_NL), probabilities(found.calibrated(logits_NL, locales_N))
     return found.model_copy(
         update={
             "ece_before": float(expected_calibration_error(levels_N, before_NL)),
