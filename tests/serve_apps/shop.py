@@ -13,8 +13,9 @@ from transformers import AutoTokenizer
 from pinrank import lexical
 from pinrank.embeddings import store
 from pinrank.student import features
-from pinrank.student.export import open_student, save_student
+from pinrank.student.export import open_student
 from pinrank.student.model import Ranker, Student
+from pinrank.student.publish import save_student
 from pinrank.student.settings import RankerSettings, TowerSettings
 from pinrank.student.towers import build_towers
 from pinrank.text import TextSettings

@@ -11,8 +11,9 @@ from pinrank import lexical
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.student import features
 from pinrank.student.batches import example_features
-from pinrank.student.export import StudentBundle, open_student, save_student
+from pinrank.student.export import StudentBundle, open_student
 from pinrank.student.loop import build_student
+from pinrank.student.publish import save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
@@ -56,8 +57,9 @@ def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Pat
         text=TEXT,
         metrics={"dev_spearman": 0.5},
         lineage={"teacher": ["teacher@0"]},
-        dev=dev,
     )
+    if dev:
+        seal(folder, dev)
     return open_student(folder)
 
 

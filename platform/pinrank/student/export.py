@@ -23,26 +23,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank import lexical
 from pinrank.distinct import distinct
-from pinrank.durable import replace_folder, staging_of
 from pinrank.errors import ModelError
-from pinrank.evaluation.by_segment import SegmentFigures, figures_of
-from pinrank.evaluation.judged import from_logits
+from pinrank.evaluation.by_segment import SegmentFigures
 from pinrank.lexical import FieldTerms, LexicalStats
-from pinrank.model_card import CARD, content_hash, open_card
+from pinrank.model_card import CARD, open_card
 from pinrank.student import features
-from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
-from pinrank.student.calibration import fit as fit_calibration
+from pinrank.student.calibration import LevelCalibration
 from pinrank.student.features import FeatureSpec
-from pinrank.student.manifest import MANIFEST, verify, write_manifest
-from pinrank.student.ranker import RANKER_FILE, Floats, RankerWeights, open_ranker
-from pinrank.student.tower_folder import FORM, save_tower
+from pinrank.student.manifest import MANIFEST, verify
+from pinrank.student.ranker import Floats, RankerWeights, open_ranker
 from pinrank.text import TextSettings, pin_text
 
 if TYPE_CHECKING:
-    from pinrank.evaluation.task import Task
     from pinrank.precision import Precision
     from pinrank.student.encoder import TextEncoder
-    from pinrank.student.model import Student
 
 ENCODER = "encoder"
 PIN_ENCODER = "pin_encoder"
@@ -163,10 +157,11 @@ def open_student(folder: str | Path, thorough: bool = False) -> StudentBundle:
             f"{folder}: its {MANIFEST} is of {manifest.version}, its {CARD} of {card.version} or of another origin. "
             "Copy the whole folder again, or train the student again."
         )
-    return _assembled(Path(folder), card, LevelCalibration.open(Path(folder)))
+    return assembled(Path(folder), card)
 
 
-def _assembled(folder: Path, card: StudentCard, calibration: LevelCalibration) -> StudentBundle:
+def assembled(folder: Path, card: StudentCard) -> StudentBundle:
+    """The bundle of a folder's parts, whatever its manifest says; ModelError when they do not belong together."""
     spec = FeatureSpec.open(folder)
     ranker = open_ranker(folder, spec.cosine_centre, spec.cosine_scale)
     found = (spec.hash, ranker.vector_dim, ranker.hidden, spec.num_features + 1)
@@ -176,77 +171,12 @@ def _assembled(folder: Path, card: StudentCard, calibration: LevelCalibration) -
             f"{folder}: its parts do not belong together (specification, vector, hidden, inputs: {found}, expected "
             f"{wanted}). Copy the whole folder again, or train the student again."
         )
-    return StudentBundle(folder, card, spec, LexicalStats.open(folder), ranker, calibration)
+    return StudentBundle(folder, card, spec, LexicalStats.open(folder), ranker, LevelCalibration.open(folder))
 
 
 def read_card(folder: str | Path) -> StudentCard:
     """The card of a student's folder; ModelError when it is no student."""
     return open_card(folder, StudentCard, "student", "train_student")
-
-
-def save_student(
-    student: "Student",
-    tokenizer: Any,
-    spec: FeatureSpec,
-    stats: LexicalStats,
-    folder: str | Path,
-    *,
-    name: str,
-    backbone: str,
-    text: TextSettings,
-    metrics: Mapping[str, float],
-    lineage: Mapping[str, Any],
-    dev: "Task | None" = None,
-) -> StudentCard:
-    """Write a student's folder in one rename, and return its card with the version filled in.
-
-    dev: judged pairs on which the probabilities are calibrated and the card's figures measured, both with the maths of
-    serving; without them the logits stay as they are.
-    """
-    import torch
-    from safetensors.torch import save_file
-
-    target = Path(folder).absolute()
-    staging = staging_of(target)
-    towers = student.towers
-    sides = {ENCODER: towers.query} if towers.shared else {ENCODER: towers.query, PIN_ENCODER: towers.pin}
-    for side, tower in sides.items():
-        save_tower(tower, tokenizer, staging / side)
-    weights = {
-        key: value.detach().to("cpu", torch.float32).contiguous() for key, value in student.ranker.state_dict().items()
-    }
-    save_file(weights, staging / RANKER_FILE)
-    spec.save(staging)
-    stats.save(staging)
-    draft = StudentCard(
-        version=f"{name}@",
-        backbone=backbone,
-        text=text,
-        vector_dim=student.ranker.pin.in_features,
-        hidden=student.ranker.pin.out_features,
-        feature_spec=spec.hash,
-        metrics=dict(metrics),
-        lineage=dict(lineage),
-    )
-    card = _measured(staging, draft, dev)
-    (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n")
-    write_manifest(staging, card.version, card.lineage)
-    replace_folder(staging, target)
-    return card
-
-
-def _measured(staging: Path, draft: StudentCard, dev: "Task | None") -> StudentCard:
-    """Calibrate what lies in the folder, measure it, and name it by its content."""
-    calibration, figures = LevelCalibration(), SegmentFigures()
-    if dev is not None:
-        logits_NL = _assembled(staging, draft, calibration).grade(dev.pairs)
-        calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
-        figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
-    calibration.save(staging)
-    files = (features.SPEC_FILE, lexical.SETTINGS_FILE, CALIBRATION_FILE)
-    decisive = [*(staging / name for name in files), *sorted(staging.glob(f"*/{FORM}"))]
-    version = f"{draft.version}{content_hash(staging, draft.text, *decisive)}"
-    return draft.model_copy(update={"version": version, "dev": figures})
 
 
 def max_pin_tokens(text: TextSettings) -> int:

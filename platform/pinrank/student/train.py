@@ -16,15 +16,16 @@ import pyarrow as pa
 from pinrank import lexical
 from pinrank.backbones import refuse_foreign_code, resolve
 from pinrank.cluster import KEPT_MEMORY
-from pinrank.durable import refuse_other_content
+from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError
 from pinrank.lexical import LexicalStats
 from pinrank.model_card import CARD
 from pinrank.student import features
 from pinrank.student.batches import Prepare, example_features
 from pinrank.student.examples import shuffled
-from pinrank.student.export import StudentCard, save_student
+from pinrank.student.export import StudentCard
 from pinrank.student.features import FeatureSpec
+from pinrank.student.publish import save_student, seal
 from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from pinrank.evaluation.task import Task
 
 log = logging.getLogger(__name__)
+
+PUBLISHED = "student"
+"""The folder in the run's own that holds the finished student."""
 
 ROWS_PER_CALL = 2048
 """Examples that are tokenised and featurised at once."""
@@ -81,19 +85,21 @@ def train(
         student = build_student(settings, spec)
         with checkpoint.as_directory() as saved:
             load_model(student, str(Path(saved) / WEIGHTS))
-    return save_student(
-        student,
-        AutoTokenizer.from_pretrained(resolve(settings.backbone)),
-        spec,
-        stats,
-        folder,
-        name=name,
-        backbone=settings.backbone,
-        text=settings.text,
-        metrics=metrics,
-        lineage={**lineage, "training": settings.model_dump(mode="json")},
-        dev=dev_task,
-    )
+        save_student(
+            student,
+            AutoTokenizer.from_pretrained(resolve(settings.backbone)),
+            spec,
+            stats,
+            Path(work, PUBLISHED),
+            name=name,
+            backbone=settings.backbone,
+            text=settings.text,
+            metrics=metrics,
+            lineage={**lineage, "training": settings.model_dump(mode="json")},
+        )
+        card = seal(Path(work, PUBLISHED), dev_task)
+        replace_folder(Path(work, PUBLISHED), target)
+    return card
 
 
 def _fit_spec(learning: pa.Table, stats: LexicalStats) -> FeatureSpec:

@@ -1,0 +1,100 @@
+"""From a trained student to its bundle: the parts are written, then sealed.
+
+Sealing calibrates the levels and measures the student on dev, names it by its content and lists its files. A bundle can
+be sealed again, with other dev pairs say; it then has another version where anything that decides a score changed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinrank import lexical
+from pinrank.durable import replace_folder, staging_of
+from pinrank.evaluation.by_segment import SegmentFigures, figures_of
+from pinrank.evaluation.judged import from_logits
+from pinrank.lexical import LexicalStats
+from pinrank.model_card import CARD, content_hash
+from pinrank.student import features
+from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
+from pinrank.student.calibration import fit as fit_calibration
+from pinrank.student.export import ENCODER, PIN_ENCODER, StudentCard, assembled, read_card
+from pinrank.student.features import FeatureSpec
+from pinrank.student.manifest import write_manifest
+from pinrank.student.ranker import RANKER_FILE
+from pinrank.student.tower_folder import FORM, save_tower
+from pinrank.text import TextSettings
+
+if TYPE_CHECKING:
+    from pinrank.evaluation.task import Task
+    from pinrank.student.model import Student
+
+
+def save_student(
+    student: "Student",
+    tokenizer: Any,
+    spec: FeatureSpec,
+    stats: LexicalStats,
+    folder: str | Path,
+    *,
+    name: str,
+    backbone: str,
+    text: TextSettings,
+    metrics: Mapping[str, float],
+    lineage: Mapping[str, Any],
+) -> StudentCard:
+    """Write a student's folder, sealed without dev pairs, in one rename; returns its card with its version."""
+    import torch
+    from safetensors.torch import save_file
+
+    target = Path(folder).absolute()
+    staging = staging_of(target)
+    towers = student.towers
+    sides = {ENCODER: towers.query} if towers.shared else {ENCODER: towers.query, PIN_ENCODER: towers.pin}
+    for side, tower in sides.items():
+        save_tower(tower, tokenizer, staging / side)
+    weights = {
+        key: value.detach().to("cpu", torch.float32).contiguous() for key, value in student.ranker.state_dict().items()
+    }
+    save_file(weights, staging / RANKER_FILE)
+    spec.save(staging)
+    stats.save(staging)
+    card = StudentCard(
+        version=f"{name}@",
+        backbone=backbone,
+        text=text,
+        vector_dim=student.ranker.pin.in_features,
+        hidden=student.ranker.pin.out_features,
+        feature_spec=spec.hash,
+        metrics=dict(metrics),
+        lineage=dict(lineage),
+    )
+    (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    sealed = seal(staging)
+    replace_folder(staging, target)
+    return sealed
+
+
+def seal(folder: Path, dev: "Task | None" = None) -> StudentCard:
+    """Finish a bundle whose parts and card lie in a folder that nobody reads yet; returns the finished card.
+
+    dev: judged pairs on which the levels are calibrated and the card's figures measured, both with the maths of
+    serving; without them the logits stay as they are. The manifest is written last.
+    """
+    card = read_card(folder)
+    calibration, figures = LevelCalibration(), SegmentFigures()
+    calibration.save(folder)
+    if dev is not None:
+        logits_NL = assembled(folder, card).grade(dev.pairs)
+        calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
+        figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
+        calibration.save(folder)
+    version = f"{card.version.partition('@')[0]}@{_hash_of(folder, card.text)}"
+    card = card.model_copy(update={"version": version, "dev": figures})
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    write_manifest(folder, card.version, card.lineage)
+    return card
+
+
+def _hash_of(folder: Path, text: TextSettings) -> str:
+    files = (features.SPEC_FILE, lexical.SETTINGS_FILE, CALIBRATION_FILE)
+    return content_hash(folder, text, *(folder / name for name in files), *sorted(folder.glob(f"*/{FORM}")))
