@@ -30,6 +30,8 @@ from pinrank.sampling.by_source import capped_by_source
 from pinrank.soft_labels import read_labels
 from pinrank.student.examples import human_examples, soft_examples
 from pinrank.student.lineage import lineage_of
+from pinrank.student.onnx import Format
+from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import train
 
@@ -48,6 +50,9 @@ class TrainStudent(JobSettings):
     output: MountedFolder = Field(Path("runs/demo/student"), description="the student's folder; an older is replaced")
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
+    onnx: tuple[Format, ...] = Field(
+        (), description="fp32 and int8: also publish the query tower as ONNX, where dev does not speak against it"
+    )
     max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
     max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev rows of one source")
@@ -76,8 +81,8 @@ def main(settings: TrainStudent) -> Summary:
         "num_judgments": num_judgments,
     }
     examples = pa.concat_tables(learning)
-    measured = dev_pairs(judgments, pin_text, settings.max_dev_pairs_per_source)
-    card = train(examples, dev, pin_text, settings.student, settings.name, str(settings.output), lineage, measured)
+    sealing = Sealing(dev_pairs(judgments, pin_text, settings.max_dev_pairs_per_source), settings.onnx)
+    card = train(examples, dev, pin_text, settings.student, settings.name, str(settings.output), lineage, sealing)
     if unusable.num_rows:
         parquet.write_folder(unusable, f"{settings.output}/quarantine/soft_labels")
     return Summary(

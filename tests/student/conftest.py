@@ -13,7 +13,7 @@ from pinrank.student import features
 from pinrank.student.batches import example_features
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.student.loop import build_student
-from pinrank.student.publish import save_student, seal
+from pinrank.student.publish import Sealing, save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
@@ -59,7 +59,7 @@ def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Pat
         lineage={"teacher": ["teacher@0"]},
     )
     if dev:
-        seal(folder, dev)
+        seal(folder, Sealing(dev))
     return open_student(folder)
 
 

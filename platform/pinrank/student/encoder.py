@@ -3,7 +3,7 @@
 Letters: N texts, T tokens, D vector.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +51,7 @@ class TextEncoder:
 
         vectors_ND = np.zeros((len(texts), self.tower.vector_dim), dtype=np.float32)
         token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
-        order = sorted(range(len(texts)), key=lambda place: len(token_ids[place]))
-        for start in range(0, len(order), BATCH_SIZE):
-            places = order[start : start + BATCH_SIZE]
+        for places in by_length(token_ids):
             ids_NT, mask_NT = padded([token_ids[place] for place in places], self.tokenizer.pad_token_id or 0)
             with torch.inference_mode(), arithmetic.autocast(precision, self.device):
                 found_ND = self.tower(ids_NT.to(self.device), mask_NT.to(self.device))
@@ -79,12 +77,24 @@ def tokenise(tokenizer: Any, template: Template, texts: Sequence[str], max_token
     return [[*template.before, *ids[:room], *template.after] for ids in token_ids(tokenizer, cut)]
 
 
+def by_length(token_ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """The places of all sequences in batches of like length."""
+    order = sorted(range(len(token_ids)), key=lambda place: len(token_ids[place]))
+    yield from (order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE))
+
+
 def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> "tuple[Tensor, Tensor]":
-    """Sequences of unequal length as ids_NT and mask_NT, int64, padded on the right to the longest, rounded up."""
+    """`padded_arrays` as tensors."""
     import torch
 
+    ids_NT, mask_NT = padded_arrays(token_ids, pad_id)
+    return torch.from_numpy(ids_NT), torch.from_numpy(mask_NT)
+
+
+def padded_arrays(token_ids: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sequences of unequal length as ids_NT and mask_NT, padded on the right to the longest, rounded up."""
     lengths = np.asarray([len(ids) for ids in token_ids])
     mask_NT = np.arange(rounded_up(lengths.max(initial=1), LENGTH_STEP)) < lengths[:, None]
     ids_NT = np.full(mask_NT.shape, pad_id, dtype=np.int64)
     ids_NT[mask_NT] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
-    return torch.from_numpy(ids_NT), torch.from_numpy(mask_NT.astype(np.int64))
+    return ids_NT, mask_NT.astype(np.int64)

@@ -6,16 +6,18 @@
     feature_spec.json    names, order and normaliser of the features, with their hash
     lexical.safetensors  document frequencies for BM25, with lexical.json
     calibration.json     temperature and bias of the levels, fitted on dev
+    onnx/                the query tower as ONNX, where it was asked for and dev accepts it
     card.json            version, text settings, metrics on dev and lineage
     manifest.json        version, lineage and a checksum of every file; written last
 
 Letters: N pairs or candidates, D vector, H first hidden layer, R = D + H, F features, L = 5 levels.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,7 @@ from pinrank.student import features
 from pinrank.student.calibration import LevelCalibration
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import MANIFEST, verify
+from pinrank.student.onnx import Format, OnnxFigures
 from pinrank.student.ranker import Floats, RankerWeights, open_ranker
 from pinrank.text import TextSettings, pin_text
 
@@ -55,7 +58,14 @@ class StudentCard(BaseModel):
     feature_spec: str = Field(description="hash of feature_spec.json")
     metrics: dict[str, float]
     dev: SegmentFigures = Field(SegmentFigures(), description="of the published student, by source and locale")
+    onnx: dict[Format, OnnxFigures] = Field({}, description="the query tower as ONNX: what became of it on dev")
     lineage: dict[str, Any]
+
+
+class Encoder(Protocol):
+    """Texts to vectors of length 1, float32[N, D], in the order given; a text is cut at max_tokens."""
+
+    def encode(self, texts: Sequence[str], max_tokens: int, precision: "Precision" = "float32") -> Floats: ...
 
 
 class StudentBundle:
@@ -95,6 +105,12 @@ class StudentBundle:
 
         own = self.folder / PIN_ENCODER
         return TextEncoder.open(own) if own.exists() else self.encoder
+
+    def with_encoders(self, encoder: Encoder, pin_encoder: Encoder) -> "StudentBundle":
+        """The same student with other encoders of queries and pins."""
+        other = copy.copy(self)
+        vars(other).update(encoder=encoder, pin_encoder=pin_encoder)
+        return other
 
     def encode_queries(self, texts: Sequence[str], precision: "Precision" = "float32") -> Floats:
         """Queries to vectors of length 1, float32[N, D]. float32 by default: a query's vector then hardly depends on

@@ -5,6 +5,7 @@ be sealed again, with other dev pairs say; it then has another version where any
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from pinrank.student.calibration import fit as fit_calibration
 from pinrank.student.export import ENCODER, PIN_ENCODER, StudentCard, assembled, read_card
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import write_manifest
+from pinrank.student.onnx import Format
+from pinrank.student.onnx_choice import choose
 from pinrank.student.ranker import RANKER_FILE
 from pinrank.student.tower_folder import FORM, save_tower
 from pinrank.text import TextSettings
@@ -27,6 +30,17 @@ from pinrank.text import TextSettings
 if TYPE_CHECKING:
     from pinrank.evaluation.task import Task
     from pinrank.student.model import Student
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """What a student is measured on, and in which formats its query tower is tried as ONNX."""
+
+    dev: "Task | None" = None
+    onnx: tuple[Format, ...] = ()
+
+
+NOT_MEASURED = Sealing()
 
 
 def save_student(
@@ -69,27 +83,28 @@ def save_student(
         lineage=dict(lineage),
     )
     (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n")
-    sealed = seal(staging)
+    sealed = seal(staging, NOT_MEASURED)
     replace_folder(staging, target)
     return sealed
 
 
-def seal(folder: Path, dev: "Task | None" = None) -> StudentCard:
+def seal(folder: Path, sealing: Sealing) -> StudentCard:
     """Finish a bundle whose parts and card lie in a folder that nobody reads yet; returns the finished card.
 
-    dev: judged pairs on which the levels are calibrated and the card's figures measured, both with the maths of
-    serving; without them the logits stay as they are. The manifest is written last.
+    With dev pairs the levels are calibrated on them and the card's figures measured, both with the maths of serving;
+    without, the logits stay as they are. The manifest is written last.
     """
     card = read_card(folder)
     calibration, figures = LevelCalibration(), SegmentFigures()
     calibration.save(folder)
-    if dev is not None:
+    if dev := sealing.dev:
         logits_NL = assembled(folder, card).grade(dev.pairs)
         calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
         figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
         calibration.save(folder)
     version = f"{card.version.partition('@')[0]}@{_hash_of(folder, card.text)}"
-    card = card.model_copy(update={"version": version, "dev": figures})
+    tried = choose(assembled(folder, card), dev, sealing.onnx)
+    card = card.model_copy(update={"version": version, "dev": figures, "onnx": tried})
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     write_manifest(folder, card.version, card.lineage)
     return card

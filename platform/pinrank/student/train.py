@@ -25,7 +25,7 @@ from pinrank.student.batches import Prepare, example_features
 from pinrank.student.examples import shuffled
 from pinrank.student.export import StudentCard
 from pinrank.student.features import FeatureSpec
-from pinrank.student.publish import save_student, seal
+from pinrank.student.publish import NOT_MEASURED, Sealing, save_student, seal
 from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS
 
@@ -33,11 +33,9 @@ if TYPE_CHECKING:
     from ray.data import Dataset
     from ray.train import Checkpoint
 
-    from pinrank.evaluation.task import Task
-
 log = logging.getLogger(__name__)
 
-PUBLISHED = "student"
+PUBLISHED = "published"
 """The folder in the run's own that holds the finished student."""
 
 ROWS_PER_CALL = 2048
@@ -55,13 +53,13 @@ def train(
     name: str,
     folder: str,
     lineage: Mapping[str, Any],
-    dev_task: "Task | None" = None,
+    sealing: Sealing = NOT_MEASURED,
 ) -> StudentCard:
     """Train on `learning`, choose the epoch on `dev`, publish to `folder`; both tables have the columns of EXAMPLES.
 
     `dev` holds human grades and may be empty: then the last epoch is published. `pin_text` is the collection whose
-    document frequencies BM25 uses; `dev_task` has the dev pairs on which the published student is calibrated and
-    measured. Needs a Ray session, and on several machines a `folder` that all of them see.
+    document frequencies BM25 uses; `sealing` says on which dev pairs the published student is calibrated
+    and measured. Needs a Ray session, and on several machines a `folder` that all of them see.
     Raises ModelError when training fails; nothing is published then.
     """
     from safetensors.torch import load_model
@@ -97,7 +95,7 @@ def train(
             metrics=metrics,
             lineage={**lineage, "training": settings.model_dump(mode="json")},
         )
-        card = seal(Path(work, PUBLISHED), dev_task)
+        card = seal(Path(work, PUBLISHED), sealing)
         replace_folder(Path(work, PUBLISHED), target)
     return card
 

@@ -1,0 +1,158 @@
+"""The query tower as ONNX: what encodes queries without torch, in float32 or with weights of eight bits.
+
+int8 is dynamic quantisation: weights are rounded once, activations at every call, products are summed in integers.
+
+Letters: N texts, T tokens, D vector.
+"""
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pinrank.errors import ModelError, SettingsError
+from pinrank.parquet import one_line
+from pinrank.precision import Precision
+from pinrank.student.encoder import by_length, padded_arrays, text_template, tokenise
+
+if TYPE_CHECKING:
+    from pinrank.student.encoder import TextEncoder
+
+Format = Literal["fp32", "int8"]
+
+FOLDER = "onnx"
+"""Where in a bundle the files lie."""
+
+_INPUTS = ("input_ids", "attention_mask")
+_OUTPUT = "vectors"
+_INSTALL = "Install it with: uv pip install -e '.[onnx]'"
+
+
+class OnnxFigures(BaseModel):
+    """What became of a format, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    published: bool
+    reason: str
+    ndcg_at_10: float | None = Field(None, description="on dev, queries encoded by ONNX")
+    loss: float | None = Field(None, description="nDCG@10 on dev with torch less that with ONNX")
+    largest_difference: float | None = Field(None, description="of a number in a dev query's vector")
+    num_bytes: int | None = None
+
+
+def file_of(bundle: Path, form: Format) -> Path:
+    """Where a bundle holds its query tower in this format."""
+    return bundle / FOLDER / f"query-{form}.onnx"
+
+
+class OnnxEncoder:
+    """A query tower under onnxruntime, with the `encode` of pinrank.student.encoder.TextEncoder."""
+
+    def __init__(self, path: Path, tokenizer: Any, num_threads: int = 0) -> None:
+        """num_threads: of one call; 0 takes all cores. ModelError when the file holds no such model."""
+        runtime = _runtime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        try:
+            self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as cause:  # onnxruntime raises errors of its own C++ module, without a common class
+            raise ModelError(f"{path}: no ONNX model ({one_line(cause)}). Train the student again.") from cause
+        self.tokenizer = tokenizer
+        self.template = text_template(tokenizer)
+        self.vector_dim = int(self.session.get_outputs()[0].shape[-1])
+
+    @classmethod
+    def open(cls, path: Path, tokenizer_folder: Path, num_threads: int = 0) -> "OnnxEncoder":
+        """A file with the tokenizer of the tower that it was made from."""
+        from transformers import AutoTokenizer
+
+        return cls(path, AutoTokenizer.from_pretrained(str(tokenizer_folder)), num_threads)
+
+    def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
+        """vectors_ND of length 1, float32, in the order given; the file decides the arithmetic, not `precision`."""
+        vectors_ND = np.zeros((len(texts), self.vector_dim), dtype=np.float32)
+        token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
+        for places in by_length(token_ids):
+            arrays = padded_arrays([token_ids[place] for place in places], self.tokenizer.pad_token_id or 0)
+            vectors_ND[places] = self.session.run([_OUTPUT], dict(zip(_INPUTS, arrays, strict=True)))[0]
+        return vectors_ND
+
+
+def write(encoder: "TextEncoder", path: Path) -> None:
+    """Write a tower as float32 ONNX, any number of texts and tokens. Raises ModelError when it cannot be traced."""
+    import torch
+
+    _runtime()
+    token_ids = tokenise(encoder.tokenizer, encoder.template, ["a text", "another, longer one"], 16)
+    arrays = padded_arrays(token_ids, encoder.tokenizer.pad_token_id or 0)
+    texts, tokens = torch.export.Dim("texts", max=4096), torch.export.Dim("tokens", max=4096)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                encoder.tower.to("cpu"),
+                tuple(torch.from_numpy(array) for array in arrays),
+                dynamo=True,
+                input_names=list(_INPUTS),
+                output_names=[_OUTPUT],
+                dynamic_shapes=({0: texts, 1: tokens}, {0: texts, 1: tokens}),
+                verbose=False,
+            )
+        assert program is not None
+        program.save(str(path), external_data=False)
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as cause:
+        raise ModelError(f"{path.name}: this tower has no ONNX form ({one_line(cause)[:300]})") from cause
+
+
+def quantise(fp32: Path, int8: Path) -> None:
+    """Write a float32 model with weights of eight bits."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8)
+
+
+def keep(bundle: Path, formats: Sequence[Format]) -> None:
+    """Remove the ONNX files of a bundle, but those of some formats."""
+    if not formats:
+        shutil.rmtree(bundle / FOLDER, ignore_errors=True)
+        return
+    for path in (bundle / FOLDER).iterdir():
+        if path not in [file_of(bundle, form) for form in formats]:
+            path.unlink()
+
+
+def _runtime() -> Any:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as cause:
+        raise SettingsError(
+            f"an ONNX query tower needs the package {cause.name}. {_INSTALL}, or set onnx: []"
+        ) from cause
+    return onnxruntime
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what the exporter says of operators that this tower does not have."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "")]
+    before = [each.level for each in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for each in loggers:
+                each.setLevel(logging.ERROR)
+            yield
+    finally:
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
