@@ -10,7 +10,7 @@ from pinrank import lexical
 from pinrank.student import features
 from pinrank.student.batches import example_features
 from pinrank.student.export import StudentBundle, open_student, save_student
-from pinrank.student.loop import build_student
+from pinrank.student.model import build_student
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.text import FIELDS, TextSettings
 
