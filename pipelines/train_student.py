@@ -5,44 +5,51 @@
     ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
         python -m pipelines.train_student --config pipelines/configs/full/train_student.yaml
 
-in : soft_labels/   query, pin_id, logits float32[5] (L1..L5), teacher, fingerprint
+in : soft_labels/   query, pin_id, logits float32[5] (L1..L5), weight, teacher, fingerprint; any number of folders
      pin_text/      pin_id, the seven text fields, fingerprint
      judgments/     query, pin_id, level, split (train: learnt from; dev: chooses the epoch; test: never read)
 out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.safetensors, calibration.json, card.json,
                     manifest.json;
                     quarantine/ with the soft labels that could not be used
+Safe to kill at any point: the same command goes on where it stopped.
 """
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from pinrank import parquet, tables
+from pinrank import tables
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.evaluation.task import Task, from_tables
-from pinrank.faults import refuse_too_many
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling.by_source import capped_by_source
-from pinrank.soft_labels import read_labels
-from pinrank.student.examples import human_examples, soft_examples
+from pinrank.student.examples import human_examples
+from pinrank.student.label_files import find
 from pinrank.student.lineage import lineage_of
 from pinrank.student.onnx import Format
 from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
-from pinrank.student.train import train
+from pinrank.student.train import Labels, train
 
 log = logging.getLogger(__name__)
+
+Folders = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
+"""One folder, or several."""
 
 
 class TrainStudent(JobSettings):
     """Settings of train_student."""
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: judgments and pin_text")
-    soft_labels: str = Field("runs/demo/soft_labels", description="table soft_labels: the teacher's grades")
+    soft_labels: Folders = Field(
+        ("runs/demo/soft_labels",),
+        description="the teacher's grades: folders, each of one job or with a folder a day",
+    )
     teacher: str | None = Field(
         None,
         description="folder of the teacher that graded, for a judge's guideline in the lineage; null: not known",
@@ -53,7 +60,8 @@ class TrainStudent(JobSettings):
     onnx: tuple[Format, ...] = Field(
         (), description="fp32 and int8: also publish the query tower as ONNX, where dev does not speak against it"
     )
-    max_soft_labels: int | None = Field(None, ge=1, description="learn from the first so many labels by pair key")
+    max_soft_labels: int | None = Field(None, ge=1, description="learn from so many labels, chosen by pair key")
+    allow_mixed_teachers: bool = Field(False, description="learn from the labels of several teachers at once")
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
     max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev rows of one source")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more labels cannot be used")
@@ -61,35 +69,27 @@ class TrainStudent(JobSettings):
 
 
 def main(settings: TrainStudent) -> Summary:
-    """Read, join, train, publish."""
-    soft_labels = first_by_key(read_labels(settings.soft_labels), settings.max_soft_labels)
+    """Look at the labels, read the judgments, train, publish."""
+    files = find(settings.soft_labels, settings.max_soft_labels, settings.allow_mixed_teachers)
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
     judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
-    soft, unusable, faults = soft_examples(soft_labels, pin_text, settings.student.temperature, settings.soft_labels)
-    refuse_too_many(faults, soft_labels.num_rows, settings.max_quarantined_share, settings.soft_labels)
-    learning = [soft]
-    if settings.student.human_weight:
-        human = of_split(judgments, "train", settings.max_judgments_per_source)
-        learning.append(human_examples(human, pin_text, settings.student.human_weight))
+    weight = settings.student.human_weight
+    of_train = of_split(judgments, "train", settings.max_judgments_per_source)
+    human = human_examples(of_train.slice(0, None if weight else 0), pin_text, weight)
     dev = human_examples(of_split(judgments, "dev", settings.max_dev_pairs_per_source), pin_text, weight=1.0)
-    log.info("learning from %d soft labels and %d judgments", soft.num_rows, sum(t.num_rows for t in learning[1:]))
-    connect(settings.cluster)
-    num_judgments = sum(table.num_rows for table in learning[1:])
-    lineage = lineage_of(soft_labels, settings.soft_labels, judgments, settings.teacher) | {
-        "soft_labels": settings.soft_labels,
-        "num_soft_labels": soft.num_rows,
-        "num_judgments": num_judgments,
-    }
-    examples = pa.concat_tables(learning)
+    log.info("learning from %d soft labels of %s and %d judgments", files.num_rows, files.teachers, human.num_rows)
+    if settings.student.num_workers:
+        connect(settings.cluster)
+    lineage = lineage_of(files, judgments, settings.teacher)
+    labels = Labels(files, settings.max_quarantined_share)
     sealing = Sealing(dev_pairs(judgments, pin_text, settings.max_dev_pairs_per_source), settings.onnx)
-    card = train(examples, dev, pin_text, settings.student, settings.name, str(settings.output), lineage, sealing)
-    if unusable.num_rows:
-        parquet.write_folder(unusable, f"{settings.output}/quarantine/soft_labels")
+    output = str(settings.output)
+    card = train(human, dev, pin_text, settings.student, settings.name, output, lineage, labels, sealing)
     return Summary(
-        rows_in=soft_labels.num_rows,
-        rows_out=soft.num_rows,
-        quarantined=unusable.num_rows,
-        details={"student": card.version, "metrics": card.metrics, "judgments": num_judgments},
+        rows_in=files.num_rows,
+        rows_out=card.lineage["num_soft_labels"],
+        quarantined=card.lineage["num_unusable_labels"],
+        details={"student": card.version, "metrics": card.metrics, "judgments": human.num_rows},
     )
 
 
@@ -105,12 +105,6 @@ def dev_pairs(judgments: pa.Table, pin_text: pa.Table, most: int | None) -> Task
         return None
     judged_pins = pin_text.filter(pc.is_in(pin_text["pin_id"], dev["pin_id"].combine_chunks()))
     return from_tables(dev, judged_pins.to_pylist(), "dev", most)
-
-
-def first_by_key(soft_labels: pa.Table, most: int | None) -> pa.Table:
-    """The labels with the smallest pair keys, which are hashes: the same sample whatever the order of rows."""
-    ordered = soft_labels.sort_by("pair_key")
-    return ordered if most is None else ordered.slice(0, most)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def refuse_foreign_code(name: str, allow_auto_map: bool) -> None:
     if not allow_auto_map and "auto_map" in json.loads(config.read_text()):
         raise ModelError(
             f"{name}: its config.json has an auto_map, that is, code of its own, which pinrank does not run. If "
-            "transformers' own class for this model_type opens the weights, say --teacher.allow_auto_map true."
+            "transformers' own class for this model_type opens the weights, say --teacher.allow_auto_map."
         )
 
 

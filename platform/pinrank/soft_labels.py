@@ -30,16 +30,18 @@ def day_folder(day: datetime.date) -> str:
     return f"{DAY}{day.isoformat()}"
 
 
+def label_folders(path: str) -> list[str]:
+    """The folders of the days that hold labels, from the earliest; the folder itself where it has no such days."""
+    days = sorted(name for name in subfolders(path) if _DAY_FOLDER.fullmatch(name))
+    return [f"{path}/{day}" for day in days if holds_rows(f"{path}/{day}")] or [path]
+
+
 def read_labels(path: str) -> pa.Table:
     """SOFT_LABELS of one job, or of all days in a folder; of a pair that was labelled on several, the latest day's row.
 
     Days in which nothing is committed yet are passed over. Raises TableError as tables.read does.
     """
-    days = sorted((name for name in subfolders(path) if _DAY_FOLDER.fullmatch(name)), reverse=True)
-    filled = [f"{path}/{day}" for day in days if holds_rows(f"{path}/{day}")]
-    if not filled:
-        return read(path, SOFT_LABELS)
-    labels = pa.concat_tables([read(day, SOFT_LABELS) for day in filled])
+    labels = pa.concat_tables([read(folder, SOFT_LABELS) for folder in reversed(label_folders(path))])
     older = repeated_keys(labels, SOFT_LABELS.key)
     if not older:
         return labels

@@ -12,7 +12,7 @@ from pinrank.evaluation.task import Task, from_tables
 from pinrank.student import features
 from pinrank.student.batches import example_features
 from pinrank.student.export import StudentBundle, open_student
-from pinrank.student.loop import build_student
+from pinrank.student.model import build_student
 from pinrank.student.publish import Sealing, save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.tables import JUDGMENTS

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pinrank import tables
-from pinrank.errors import JudgmentError, TableError
+from pinrank.errors import JudgmentError
 from pinrank.student.examples import EXAMPLES, human_examples, human_targets, shuffled, soft_examples
 from pinrank.text import FIELDS, fingerprint
 
@@ -66,9 +66,10 @@ def test_labels_that_cannot_be_used_are_set_aside_with_their_reason() -> None:
     assert len(faults) == 3
 
 
-def test_no_usable_label_is_an_error() -> None:
-    with pytest.raises(TableError, match=r"no usable soft label.*build_pin_text"):
-        soft_examples(labels(label("gone")), pin_text(), 1.0, "soft_labels")
+def test_a_label_weighs_what_it_is_said_to() -> None:
+    rows = labels(label("gone"), label("a"), label("b"))
+    examples, _, _ = soft_examples(rows, pin_text(), 1.0, "soft_labels", np.array([7.0, 0.5, 2.0], dtype=np.float32))
+    assert examples["weight"].to_pylist() == [0.5, 2.0]
 
 
 def test_a_judgment_gives_its_relevance_where_it_is_known_else_its_level() -> None:

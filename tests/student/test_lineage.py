@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import pinrank
 from pinrank.errors import ModelError
+from pinrank.student.label_files import find
 from pinrank.student.lineage import code_version, guideline_of, label_runs, lineage_of, rows_hash
 from pinrank.teacher.card import read_card
 from tests.labeling.rows import GRADING, labels, pin_texts, sampled, work_rows
@@ -21,7 +23,8 @@ JUDGMENTS = pa.table({name: ["x", "y"] for name in ("judgment_id", "query", "pin
 
 
 def test_the_origin_of_every_input_is_named(soft_labels: pa.Table, tmp_path: Path) -> None:
-    found = lineage_of(soft_labels, str(tmp_path), JUDGMENTS, None)
+    pq.write_table(soft_labels, tmp_path / "part.parquet")
+    found = lineage_of(find([str(tmp_path)]), JUDGMENTS, None)
     assert found["teacher"] == [GRADING.teacher] and found["guideline"] is None
     assert found["sample"]["num_pairs"] == 3 and found["judgments"]["num_rows"] == 2
     assert found["label_runs"] == []

@@ -5,7 +5,7 @@ import torch
 from pinrank.student.encoder import padded
 from pinrank.student.features import NAMES as FEATURES
 from pinrank.student.features import FeatureSpec
-from pinrank.student.loop import build_student
+from pinrank.student.model import build_student
 from pinrank.student.settings import StudentSettings
 
 

@@ -1,29 +1,49 @@
-"""Training end to end on a real Ray session, with a student of random weights."""
+"""Training end to end with a student of random weights: that it learns, and that no kill changes what comes out."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 
+from pinrank import tables
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
-from pinrank.errors import ModelError
+from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
+from pinrank.student import prepare
 from pinrank.student.examples import EXAMPLES, human_targets
-from pinrank.student.export import open_student
+from pinrank.student.export import StudentCard, open_student
+from pinrank.student.label_files import find
 from pinrank.student.settings import StudentSettings
-from pinrank.student.train import train
-from pinrank.tables import PIN_TEXT
+from pinrank.student.train import QUARANTINE, Labels, train
+from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
-
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+from tests.killed_job import training_worker_killed
 
 THINGS = ("pasta", "sofa", "cake", "lamp")
 NUM_PINS = 40
 """Two of each text: pins may share one."""
 
+KILL_DEADLINE_S = 180
 
-@pytest.fixture(scope="module")
+TRAIN_ALONE = """
+import sys
+from pathlib import Path
+from pinrank.cluster import ClusterSettings, connect
+from pinrank.student.settings import StudentSettings
+from tests.student.test_train import distilled
+connect(ClusterSettings(num_cpus=2, dashboard=False))
+distilled(StudentSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
 def pin_text() -> pa.Table:
     fields = [
         dict.fromkeys(FIELDS, "") | {"title": f"{THINGS[place % 4]} number {place % 20}"} for place in range(NUM_PINS)
@@ -32,11 +52,11 @@ def pin_text() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PIN_TEXT.schema)
 
 
-def examples(pin_text: pa.Table) -> pa.Table:
+def examples() -> pa.Table:
     """A pin is L5 for the thing that it shows and L1 for all others."""
     rows = []
     for thing in THINGS:
-        for pin in pin_text.to_pylist():
+        for pin in pin_text().to_pylist():
             level = 5 if pin["title"].startswith(thing) else 1
             target = human_targets(np.array([level]))[0].tolist()
             known = {"query": thing, "source": "s", "temperature": 1.0, "weight": 1.0, "grade": (level - 1) / 4}
@@ -44,44 +64,138 @@ def examples(pin_text: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=EXAMPLES)
 
 
-def trained(pin_text: pa.Table, settings: StudentSettings, folder: Path, num_dev: int = 100, **changes: object) -> Path:
-    rows = examples(pin_text)
-    chosen = settings.model_copy(update={"batch_size": 16, "ranker_learning_rate": 0.05, **changes})
-    train(rows, rows.slice(0, num_dev), pin_text, chosen, "tiny", str(folder), {"teacher": ["teacher@0"]})
+def soft_labels(**changes: object) -> pa.Table:
+    """The same relation as a teacher's logits."""
+    rows = [
+        {"pair_key": f"{thing} {pin['pin_id']}", "query": thing, "source": "s", "weight": 1.0, "teacher": "teacher@0"}
+        | {"pin_id": pin["pin_id"], "fingerprint": pin["fingerprint"]}
+        | {"logits": [0, 0, 0, 0, 3] if pin["title"].startswith(thing) else [3, 0, 0, 0, 0]}
+        | changes
+        for thing in THINGS
+        for pin in pin_text().to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, schema=SOFT_LABELS.schema)
+
+
+def chosen(settings: StudentSettings, **changes: object) -> StudentSettings:
+    """Trained in this process unless it says otherwise."""
+    few = {"batch_size": 16, "ranker_learning_rate": 0.05, "num_workers": 0, "cpus_per_worker": 1}
+    return settings.model_copy(update={**few, "threads_per_worker": 1, **changes})
+
+
+def trained(settings: StudentSettings, folder: Path, num_dev: int = 100) -> StudentCard:
+    rows = examples()
+    return train(rows, rows.slice(0, num_dev), pin_text(), settings, "tiny", str(folder), {"teacher": ["teacher@0"]})
+
+
+def distilled(settings: StudentSettings, labels: Path, folder: Path, max_unusable_share: float = 0.0) -> StudentCard:
+    """From soft labels on disk alone; the epoch is chosen on human grades."""
+    rows = examples()
+    found = Labels(find([str(labels)]), max_unusable_share)
+    return train(rows.slice(0, 0), rows.slice(0, 60), pin_text(), settings, "tiny", str(folder), {}, found)
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labels") / "soft_labels"
+    tables.write(soft_labels(), str(folder), SOFT_LABELS)
     return folder
 
 
-def test_a_student_learns_is_published_and_embeds_each_pin(
-    ray_session: None, pin_text: pa.Table, tiny_settings: StudentSettings, tmp_path: Path
-) -> None:
-    folder = trained(pin_text, tiny_settings, tmp_path / "student", epochs=3)
-    student = open_student(folder)
-    pairs = [(thing, row) for thing in THINGS for row in pin_text.to_pylist()]
+def test_a_student_learns_and_is_published(tiny_settings: StudentSettings, tmp_path: Path):
+    card = trained(chosen(tiny_settings, epochs=3), tmp_path / "student")
+    student = open_student(tmp_path / "student")
+    pairs = [(thing, row) for thing in THINGS for row in pin_text().to_pylist()]
     scores = score(probabilities(student.grade(pairs)))
     relevant = np.array([row["title"].startswith(thing) for thing, row in pairs])
     assert scores[relevant].min() > scores[~relevant].max()
-    assert student.card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
-    assert student.card.lineage["teacher"] == ["teacher@0"]
+    assert card == student.card
+    assert card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
+    assert card.lineage["teacher"] == ["teacher@0"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
 
-    embeddings = embed(pin_text, str(folder), EncodingSettings(precision="float32"))
-    assert embeddings["pin_id"].to_pylist() == pin_text["pin_id"].to_pylist()
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_workers_learn_from_labels_on_disk_and_the_student_embeds_each_pin(
+    ray_session: None, tiny_settings: StudentSettings, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(prepare, "ROWS_PER_STRETCH", 32)
+    card = distilled(chosen(tiny_settings, epochs=3, num_workers=2), labels, tmp_path / "student")
+    assert card.metrics["dev_spearman"] > 0.7
+    assert card.lineage["num_soft_labels"] == 160
+    embeddings = embed(pin_text(), str(tmp_path / "student"), EncodingSettings(precision="float32"))
+    student = open_student(tmp_path / "student")
+    assert embeddings["pin_id"].to_pylist() == pin_text()["pin_id"].to_pylist()
     assert set(embeddings["encoder"].to_pylist()) == {student.version}
-    wanted = student.encode_pins(student.pin_texts(pin_text.to_pylist()), "float32")
+    wanted = student.encode_pins(student.pin_texts(pin_text().to_pylist()), "float32")
     np.testing.assert_allclose(vectors_of(embeddings), wanted, atol=2e-3)
 
 
-def test_a_loss_that_is_no_number_publishes_nothing(
-    ray_session: None, pin_text: pa.Table, tiny_settings: StudentSettings, tmp_path: Path
-) -> None:
-    with pytest.raises(ModelError, match="nothing was published"):
-        trained(
-            pin_text,
-            tiny_settings,
-            tmp_path / "student",
-            num_dev=0,
-            epochs=1,
-            ranker_learning_rate=1e30,
-            largest_gradient=1e30,
-        )
+def test_a_loss_that_is_no_number_publishes_nothing(tiny_settings: StudentSettings, tmp_path: Path):
+    wild = chosen(tiny_settings, epochs=1, ranker_learning_rate=1e30, largest_gradient=1e30)
+    with pytest.raises(ModelError, match=r"at step \d+, so nothing was published"):
+        trained(wild, tmp_path / "student", num_dev=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_cannot_be_learnt_are_set_aside_beside_the_student(tiny_settings: StudentSettings, tmp_path: Path):
+    rows = soft_labels()
+    prints = pa.array(["older", *rows["fingerprint"].to_pylist()[1:]])
+    tables.write(
+        rows.set_column(rows.schema.get_field_index("fingerprint"), "fingerprint", prints),
+        str(tmp_path / "labels"),
+        SOFT_LABELS,
+    )
+    card = distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "student", 0.01)
+    assert (card.lineage["num_soft_labels"], card.lineage["num_unusable_labels"]) == (159, 1)
+    record = pa.parquet.read_table(tmp_path / "student" / QUARANTINE)
+    assert json.loads(record["content"][0].as_py())["fingerprint"] == "older"
+    with pytest.raises(TableError, match=r"1 of 160 rows cannot be used.*fingerprint"):
+        distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "other", 0.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels", "student"]
+
+
+def test_labels_of_which_none_can_be_used_are_refused_with_the_reason(tiny_settings: StudentSettings, tmp_path: Path):
+    tables.write(soft_labels(pin_id="gone"), str(tmp_path / "labels"), SOFT_LABELS)
+    with pytest.raises(TableError, match=r"no usable soft label.*Run build_pin_text"):
+        distilled(chosen(tiny_settings), tmp_path / "labels", tmp_path / "student", 1.0)
+
+
+def test_nothing_to_learn_is_refused(tiny_settings: StudentSettings, tmp_path: Path):
+    rows = examples()
+    with pytest.raises(TableError, match="0 rows to learn from, 1 are needed"):
+        train(rows.slice(0, 0), rows, pin_text(), chosen(tiny_settings), "tiny", str(tmp_path / "student"), {})
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weights(
+    ray_session: None, tiny_settings: StudentSettings, labels: Path, tmp_path: Path, root: Path
+):
+    settings = chosen(tiny_settings, num_workers=1, checkpoint_every_steps=3, epochs=12)
+    whole = distilled(settings.model_copy(update={"num_workers": 0}), labels, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", TRAIN_ALONE, settings.model_dump_json(), str(labels), str(folder)]
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, cwd=root, env=alone, start_new_session=True) as driver:
+        wait_for_checkpoint(folder, driver)
+        family = psutil.Process(driver.pid).children(recursive=True)
+        os.killpg(driver.pid, signal.SIGKILL)
+        for process in family:
+            if process.is_running():
+                process.kill()
+    assert not folder.exists()
+    (work,) = tmp_path.glob(".killed.training-*")
+    with training_worker_killed((work / "checkpoint.pt").stat().st_mtime_ns, tmp_path):
+        resumed = distilled(settings, labels, folder)
+    assert resumed.version == whole.version
+    assert resumed.metrics == whole.metrics
+
+
+def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + KILL_DEADLINE_S
+    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.pt")):
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)

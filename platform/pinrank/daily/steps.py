@@ -136,7 +136,7 @@ def train_stages(day: Day) -> list[Stage]:
     """A candidate from the labels of all days, and its comparison with the current student."""
     layout, tables = day.layout, ("--tables", str(day.layout.tables))
     train = ("--soft_labels", str(layout.soft_labels), "--output", str(day.candidate))
-    stale = ("--max_quarantined_share", str(day.max_stale_share))
+    stale = ("--max_quarantined_share", str(day.max_stale_share), "--allow_mixed_teachers")
     compare: tuple[str, ...] = ("--candidate", str(day.candidate), "--output", str(day.choice))
     if day.begun.student:
         compare = (*compare, "--current", str(registry.bundle_path(layout.registry, day.begun.student)))

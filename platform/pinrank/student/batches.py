@@ -83,6 +83,10 @@ class Batch:
         rest = (self.query_of_pair, self.pin_of_pair, self.features_NF)
         return (queries, pins, *(tensor.to(device) for tensor in rest))
 
+    def targets(self, device: "torch.device") -> "tuple[Tensor, Tensor, Tensor]":
+        """target_NL, temperature_N and weight_N on a device."""
+        return self.target_NL.to(device), self.temperature_N.to(device), self.weight_N.to(device)
+
 
 def example_features(queries: list[str], rows: list[dict[str, str]], stats: LexicalStats) -> NDArray[np.float32]:
     """Raw features of pairs given as texts, float32[N, F]."""

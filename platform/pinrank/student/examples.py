@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pinrank.errors import JudgmentError, TableError
+from pinrank.errors import JudgmentError
 from pinrank.faults import Fault, refuse_unknown_pins, split
 from pinrank.levels import NUM_LEVELS, probabilities
 from pinrank.soft_labels import logits_of, places, unusable_labels
@@ -29,20 +29,25 @@ HUMAN_CERTAINTY = 0.9
 
 
 def soft_examples(
-    soft_labels: pa.Table, pin_text: pa.Table, temperature: float, where: str
+    soft_labels: pa.Table,
+    pin_text: pa.Table,
+    temperature: float,
+    where: str,
+    weight_N: NDArray[np.float32] | None = None,
 ) -> tuple[pa.Table, pa.Table, list[Fault]]:
     """The teacher's grades as EXAMPLES, a record of the labels that cannot be used, and their faults.
 
     A label is set aside when its pin has no text, when the text has changed since the teacher read it, or when a logit
-    is not finite. Raises TableError when none is left.
+    is not finite. Every label weighs 1 unless weight_N says what each of them does.
     """
     found = unusable_labels(soft_labels, pin_text)
     kept, record = split(soft_labels, found, where)
-    if not kept.num_rows:
-        raise TableError(f"{where}: no usable soft label. {' '.join(map(str, found)) or 'Run label_impressions.'}")
+    keep_N = np.ones(soft_labels.num_rows, dtype=bool)
+    keep_N[[row for each in found for row in each.rows.tolist()]] = False
+    every_N = np.ones(len(keep_N), dtype=np.float32) if weight_N is None else weight_N
     targets_NL = probabilities(logits_of(kept), temperature)
     place, _ = places(kept["pin_id"], pin_text)
-    return _examples(kept, pin_text, place, targets_NL, temperature, weight=1.0), record, found
+    return _examples(kept, pin_text, place, targets_NL, temperature, pa.array(every_N[keep_N])), record, found
 
 
 def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa.Table:
@@ -54,7 +59,8 @@ def human_examples(judgments: pa.Table, pin_text: pa.Table, weight: float) -> pa
     missing = judgments["pin_id"].filter(pa.array(~known)).unique().to_pylist()
     refuse_unknown_pins(missing, "judgments", "judged pins", JudgmentError)
     levels_N = judgments["level"].to_numpy().astype(np.int64)
-    return _examples(judgments, pin_text, place, human_targets(levels_N), temperature=1.0, weight=weight)
+    weight_N = np.full(judgments.num_rows, weight, dtype=np.float32)
+    return _examples(judgments, pin_text, place, human_targets(levels_N), 1.0, pa.array(weight_N))
 
 
 def human_targets(levels_N: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -77,7 +83,7 @@ def _examples(
     place: NDArray[np.int64],
     targets_NL: NDArray[np.float64],
     temperature: float,
-    weight: float,
+    weights: pa.Array,
 ) -> pa.Table:
     texts = pin_text.select(list(FIELDS)).take(pa.array(place))
     grades = _grades(rows) if "level" in rows.schema.names else pa.nulls(rows.num_rows, pa.float32())
@@ -87,7 +93,7 @@ def _examples(
         "source": rows["source"],
         "target": pa.FixedSizeListArray.from_arrays(pa.array(targets_NL.ravel(), pa.float32()), NUM_LEVELS),
         "temperature": pa.array(np.full(rows.num_rows, temperature), pa.float32()),
-        "weight": pa.array(np.full(rows.num_rows, weight), pa.float32()),
+        "weight": weights,
         "grade": grades,
     }
     return pa.table(columns, schema=EXAMPLES)

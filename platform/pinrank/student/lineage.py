@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,24 @@ from pinrank.labeling.manifest import read_manifest
 from pinrank.parquet import subfolders
 from pinrank.shard_folder import MANIFEST
 from pinrank.soft_labels import DAY
+from pinrank.student.label_files import LabelFiles
 from pinrank.teacher.card import read_card
 
 GIT_TIMEOUT_S = 10.0
 
 
-def lineage_of(soft_labels: pa.Table, folder: str, judgments: pa.Table, teacher: str | None) -> dict[str, Any]:
-    """The lineage of a student that learns from these labels (SOFT_LABELS, read from `folder`) and judgments.
+def lineage_of(labels: LabelFiles, judgments: pa.Table, teacher: str | None) -> dict[str, Any]:
+    """The lineage of a student that learns from these labels and judgments.
 
     teacher: the folder of the teacher that graded, for its guideline where it is a judge; None: not known. Raises
     ModelError when that folder holds another teacher than the labels are of.
     """
-    versions = sorted(set(soft_labels["teacher"].to_pylist()))
     return {
-        "teacher": versions,
-        "guideline": guideline_of(teacher, versions) if teacher else None,
-        "label_runs": label_runs(folder),
-        "sample": {"num_pairs": soft_labels.num_rows, "pair_keys": rows_hash(soft_labels, "pair_key")},
+        "teacher": list(labels.teachers),
+        "guideline": guideline_of(teacher, labels.teachers) if teacher else None,
+        "soft_labels": labels.where,
+        "label_runs": [run for folder in labels.folders for run in label_runs(folder)],
+        "sample": {"num_pairs": labels.num_rows, "hash": labels.stamp},
         "judgments": {
             "num_rows": judgments.num_rows,
             "hash": rows_hash(judgments, "judgment_id", "query", "pin_id", "level", "split"),
@@ -39,7 +41,7 @@ def lineage_of(soft_labels: pa.Table, folder: str, judgments: pa.Table, teacher:
     }
 
 
-def guideline_of(teacher: str, versions: list[str]) -> str | None:
+def guideline_of(teacher: str, versions: Sequence[str]) -> str | None:
     """The SHA-256 of the guideline by which a judge graded; None of a teacher that was trained."""
     card = read_card(teacher)
     if versions and card.version not in versions:

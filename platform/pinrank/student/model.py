@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pinrank.levels import LEVELS, NUM_LEVELS
-from pinrank.student.settings import RankerSettings
-from pinrank.student.towers import Tokens, TwoTowers
+from pinrank.student.features import FeatureSpec
+from pinrank.student.settings import RankerSettings, StudentSettings
+from pinrank.student.towers import Tokens, TwoTowers, build_towers
 
 
 class Ranker(nn.Module):
@@ -83,3 +84,10 @@ class Student(nn.Module):
         with torch.autocast(query_ND.device.type, enabled=False):
             logits_NL: Tensor = self.ranker(query_ND, pin_ND, features_NF)
         return logits_NL
+
+
+def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str | None = None) -> Student:
+    """The student before training: pretrained towers under a ranker that starts from the cosine."""
+    towers = build_towers(settings.backbone, settings.tower, attention, settings.backbone_dropout)
+    ranker = Ranker(towers.vector_dim, spec.num_features, settings.ranker, spec.cosine_centre, spec.cosine_scale)
+    return Student(towers, ranker)

@@ -49,11 +49,22 @@ class StudentSettings(BaseModel):
     warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
     largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     temperature: float = Field(1.0, gt=0, description="of teacher and student in the soft cross-entropy")
+    kl_weight: float = Field(0.0, ge=0, description="weight of KL(teacher || student) at temperature 1 beside it")
+    hard_weight: float = Field(0.0, ge=0, description="weight of cross-entropy with the most likely level beside it")
+    importance_weights: bool = Field(
+        False, description="a label weighs as many impressions as it stands for in the sample, not 1"
+    )
+    largest_importance: float = Field(10.0, ge=1, description="such a weight is cut at so many times their mean")
     human_weight: float = Field(0.5, ge=0, description="weight of a human row beside a teacher's 1; 0 leaves them out")
     precision: Precision = "auto"
-    num_workers: int = Field(1, ge=1, description="Ray Train workers; gradients are averaged over them")
+    checkpoint_every_steps: int | None = Field(
+        None, ge=1, description="steps between checkpoints within an epoch; null: after every epoch only"
+    )
+    num_workers: int = Field(
+        1, ge=0, description="Ray Train workers; gradients are averaged over them. 0: the job's own process trains"
+    )
     cpus_per_worker: int = Field(1, ge=1, description="CPUs that Ray sets aside for a worker")
     threads_per_worker: int = Field(2, ge=1, description="threads of a worker's matrix products on a CPU")
     use_gpu: bool = False
-    retries: int = Field(0, ge=0, description="restarts after a lost worker, each from the last epoch's weights")
+    retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")
     seed: int = 0

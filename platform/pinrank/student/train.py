@@ -1,48 +1,58 @@
-"""Distilling the student on Ray Train: two towers end to end and the MLP, from the teacher's soft labels.
+"""Distilling the student with Ray Train: two towers end to end and the MLP, from the teacher's soft labels.
 
-Rows come through Ray Data, prepared once. The epoch whose ranking of human dev judgments is best
-(pinrank.evaluation.dev) is published.
+Rows are prepared once, part by part, and read from disk in every epoch. The epoch whose ranking of human dev judgments
+is best (pinrank.evaluation.dev) is published. While a run lasts, its state lies beside the folder that it shall fill,
+under a name that depends on all that decides its result: the same command goes on where a killed one stopped, another
+command starts anew.
 """
 
 import logging
-import math
-import tempfile
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from pinrank import lexical
-from pinrank.backbones import refuse_foreign_code, resolve
-from pinrank.cluster import KEPT_MEMORY
+from pinrank import lexical, parquet, training_run
+from pinrank.backbones import refuse_foreign_code
+from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
-from pinrank.errors import ModelError
+from pinrank.errors import TableError
+from pinrank.faults import Fault, Rows, refuse_too_many
 from pinrank.lexical import LexicalStats
 from pinrank.model_card import CARD
+from pinrank.ray_units import Workers, WorkSettings
 from pinrank.student import features
-from pinrank.student.batches import Prepare, example_features
-from pinrank.student.examples import shuffled
+from pinrank.student.batches import example_features
+from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.export import StudentCard
 from pinrank.student.features import FeatureSpec
-from pinrank.student.publish import NOT_MEASURED, Sealing, save_student, seal
+from pinrank.student.importance import Importance
+from pinrank.student.importance import fit as fit_importance
+from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
+from pinrank.student.parts import read_part
+from pinrank.student.prepare import Done, Job, prepare, units_of, write_inputs
+from pinrank.student.publish import NOT_MEASURED, Sealing, seal
+from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
 from pinrank.text import FIELDS
 
-if TYPE_CHECKING:
-    from ray.data import Dataset
-    from ray.train import Checkpoint
-
 log = logging.getLogger(__name__)
 
-PUBLISHED = "published"
-"""The folder in the run's own that holds the finished student."""
+LEARNING, DEV = "learning", "dev"
+QUARANTINE = "quarantine/soft_labels"
+"""Where in a student's folder the labels lie that could not be learnt."""
 
-ROWS_PER_CALL = 2048
-"""Examples that are tokenised and featurised at once."""
 
-SPEC_SAMPLE = 20_000
-"""Pairs from which the normaliser of the features is fitted."""
+@dataclass(frozen=True)
+class Labels:
+    """Soft labels to learn from, and the share of them that may be unusable."""
+
+    files: LabelFiles
+    max_unusable_share: float = 0.0
 
 
 def train(
@@ -53,122 +63,139 @@ def train(
     name: str,
     folder: str,
     lineage: Mapping[str, Any],
+    labels: Labels | None = None,
     sealing: Sealing = NOT_MEASURED,
 ) -> StudentCard:
-    """Train on `learning`, choose the epoch on `dev`, publish to `folder`; both tables have the columns of EXAMPLES.
+    """Learn soft labels on disk and `learning`, choose the epoch on `dev`, publish to `folder`.
 
-    `dev` holds human grades and may be empty: then the last epoch is published. `pin_text` is the collection whose
-    document frequencies BM25 uses; `sealing` says on which dev pairs the published student is calibrated
-    and measured. Needs a Ray session, and on several machines a `folder` that all of them see.
-    Raises ModelError when training fails; nothing is published then.
+    Both tables have the columns of EXAMPLES and lie in memory, `labels` do not. `dev` holds human grades and may be
+    empty: then the last epoch is published. `pin_text` is the collection whose document frequencies BM25 uses;
+    `sealing` says on which dev pairs the published student is calibrated and measured. Needs a Ray session unless
+    settings.num_workers is 0, and on several machines a `folder` that all of them see. Raises TableError when there is
+    nothing to learn, too many labels cannot be used or `folder` holds other things, ModelError when training fails,
+    CommitError when another process trains into it; nothing is published then.
     """
-    from safetensors.torch import load_model
-    from transformers import AutoTokenizer
-
-    from pinrank.student.loop import WEIGHTS, build_student
-
     refuse_foreign_code(settings.backbone, allow_auto_map=False)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    learning = shuffled(learning, settings.seed)
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()))
-    spec = _fit_spec(learning, stats)
-    prepared = {"train": _prepare(learning, settings, stats, spec)}
-    if dev.num_rows:
-        prepared["dev"] = _prepare(dev, settings, stats, spec)
-    log.info("prepared %d pairs to learn from and %d of dev", learning.num_rows, dev.num_rows)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
-        checkpoint, metrics = _fit(prepared, learning.num_rows, settings, spec, work, folder)
-        student = build_student(settings, spec)
-        with checkpoint.as_directory() as saved:
-            load_model(student, str(Path(saved) / WEIGHTS))
-        save_student(
-            student,
-            AutoTokenizer.from_pretrained(resolve(settings.backbone)),
-            spec,
-            stats,
-            Path(work, PUBLISHED),
+    _refuse_too_few(learning, labels, settings)
+    sample = _sample(learning, labels, pin_text, settings)
+    said = [name, settings.model_dump_json(), *((labels.files.stamp, str(labels.files.num_rows)) if labels else ())]
+    identity = training_run.identity(said, learning, dev, pin_text.select(["pin_id", "fingerprint"]))
+    with training_run.run_folder(target, identity) as work:
+        if (work / training_run.CHECKPOINT).exists():
+            log.info("going on with the training run in %s", work)
+        done = _prepared(learning, dev, pin_text, sample, settings, labels, work)
+        learnt = {unit: each for unit, each in done.items() if not unit.startswith(f"{DEV}-")}
+        run = TrainingRun(
             name=name,
-            backbone=settings.backbone,
-            text=settings.text,
-            metrics=metrics,
-            lineage={**lineage, "training": settings.model_dump(mode="json")},
+            settings=settings,
+            learning=tuple(learnt[unit].part for unit in sorted(learnt)),
+            dev=tuple(done[unit].part for unit in sorted(done.keys() - learnt.keys())),
+            folder=work,
+            lineage={**lineage, **_counts(learnt, learning.num_rows)},
         )
-        card = seal(Path(work, PUBLISHED), sealing)
-        replace_folder(Path(work, PUBLISHED), target)
+        training_run.fit(_work, run.model_dump(mode="json"), "student", settings, work, folder)
+        _set_aside(learnt, work / PUBLISHED)
+        card = seal(work / PUBLISHED, sealing)
+        replace_folder(work / PUBLISHED, target)
     return card
 
 
-def _fit_spec(learning: pa.Table, stats: LexicalStats) -> FeatureSpec:
-    sample = learning.slice(0, SPEC_SAMPLE)
+def _prepared(
+    learning: pa.Table,
+    dev: pa.Table,
+    pin_text: pa.Table,
+    sample: pa.Table,
+    settings: StudentSettings,
+    labels: Labels | None,
+    work: Path,
+) -> dict[str, Done]:
+    """The records of all units by name; what they read is written first, and the same whenever it is written."""
+    examples = {LEARNING: learning, DEV: dev}
+    units = units_of(labels.files if labels else None, examples)
+    stats = lexical.fit(lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()))
+    spec = _fit_spec(sample, stats)
+    write_inputs(work, pin_text, examples, stats, spec)
+    job = Job(work, settings, *((labels.files.where, _importance(labels.files, settings)) if labels else ()))
+    alone = settings.num_workers == 0 or len(units) == 1
+    done = prepare(units, job, Workers(WorkSettings(), None if alone else ClusterSettings()))
+    if labels:
+        _refuse_unusable(done, labels, work)
+    return done
+
+
+def _refuse_unusable(done: Mapping[str, Done], labels: Labels, work: Path) -> None:
+    """Raise TableError when too many labels cannot be used; what was prepared is removed then."""
+    found = _joined([fault for each in done.values() for fault in each.faults()])
+    files = labels.files
+    try:
+        refuse_too_many(found, files.num_rows, labels.max_unusable_share, files.where)
+    except TableError:
+        shutil.rmtree(work)
+        raise
+
+
+def _sample(learning: pa.Table, labels: Labels | None, pin_text: pa.Table, settings: StudentSettings) -> pa.Table:
+    """Some EXAMPLES, labels and others in the proportion in which they are learnt."""
+    others = shuffled(learning, settings.seed)
+    if labels is None:
+        return others.slice(0, SAMPLED_ROWS)
+    soft, _, found = soft_examples(labels.files.sample, pin_text, settings.temperature, labels.files.where)
+    if not soft.num_rows:
+        raise TableError(f"{labels.files.where}: no usable soft label. {' '.join(map(str, found))}")
+    num_others = round(learning.num_rows * soft.num_rows / labels.files.num_rows)
+    return pa.concat_tables([soft, others.slice(0, num_others)])
+
+
+def _fit_spec(sample: pa.Table, stats: LexicalStats) -> FeatureSpec:
     rows = sample.select(list(FIELDS)).to_pylist()
     return features.fit(example_features(sample["query"].to_pylist(), rows, stats))
 
 
-def _prepare(examples: pa.Table, settings: StudentSettings, stats: LexicalStats, spec: FeatureSpec) -> "Dataset":
-    """Tokenise and featurise once; every epoch then reads the result from shared memory."""
-    import ray.data
-
-    num_blocks = math.ceil(examples.num_rows / ROWS_PER_CALL)
-    prepared = ray.data.from_arrow(examples, override_num_blocks=num_blocks).map_batches(
-        Prepare,
-        fn_constructor_args=(settings.backbone, settings.text, stats, spec),
-        batch_format="pyarrow",
-        batch_size=None,
-        concurrency=1,
-    )
-    prepared.context.enable_progress_bars = False
-    return prepared.materialize()
+def _importance(files: LabelFiles, settings: StudentSettings) -> Importance | None:
+    if not settings.importance_weights:
+        return None
+    return fit_importance(files.weight_N[files.kept_N], settings.largest_importance)
 
 
-def _fit(
-    prepared: "dict[str, Dataset]",
-    num_rows: int,
-    settings: StudentSettings,
-    spec: FeatureSpec,
-    work: str,
-    folder: str,
-) -> "tuple[Checkpoint, dict[str, float]]":
-    """Run Ray Train; the best epoch's checkpoint and metrics."""
-    from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
-
-    trainer = TorchTrainer(
-        _work,
-        train_loop_config={
-            "settings": settings.model_dump(mode="json"),
-            "spec": spec.model_dump(mode="json"),
-            "num_rows": num_rows,
-            "has_dev": "dev" in prepared,
-        },
-        datasets=prepared,
-        dataset_config=DataConfig(datasets_to_split=["train"]),
-        scaling_config=ScalingConfig(
-            num_workers=settings.num_workers,
-            use_gpu=settings.use_gpu,
-            resources_per_worker={"CPU": settings.cpus_per_worker},
-        ),
-        run_config=RunConfig(
-            name="student",
-            storage_path=work,
-            checkpoint_config=CheckpointConfig(num_to_keep=1, checkpoint_score_attribute="quality"),
-            worker_runtime_env={"env_vars": KEPT_MEMORY},
-            failure_config=FailureConfig(max_failures=settings.retries),
-        ),
-    )
-    try:
-        result = trainer.fit()
-    except TrainingFailedError as cause:
-        reason = " ".join(str(cause).split())
-        raise ModelError(f"{folder}: training failed, nothing was published: {reason[-600:]}") from cause
-    best, metrics = max(result.best_checkpoints, key=lambda found: found[1]["quality"])
-    return best, {name: float(value) for name, value in metrics.items() if name != "quality"}
+def _joined(found: list[Fault]) -> list[Fault]:
+    """The faults of all units, one a reason."""
+    rows: dict[tuple[str, str, str], list[Rows]] = {}
+    for each in found:
+        rows.setdefault((each.column, each.reason, each.mend), []).append(each.rows)
+    return [Fault(*said, np.sort(np.concatenate(parts))) for said, parts in rows.items()]
 
 
-def _work(config: dict[str, Any]) -> None:
+def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
+    """What the card says of the rows: labels and judgments that were learnt, and labels that could not be."""
+    total = sum(each.part.num_rows for each in learnt.values())
+    unusable = sum(each.num_unusable for each in learnt.values())
+    return {
+        "num_soft_labels": total - num_judgments,
+        "num_unusable_labels": unusable,
+        "num_judgments": num_judgments,
+    }
+
+
+def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: StudentSettings) -> None:
+    total = learning.num_rows + (labels.files.num_rows if labels else 0)
+    if total < max(1, settings.num_workers):
+        raise TableError(
+            f"{total} rows to learn from, {max(1, settings.num_workers)} are needed. Run label_impressions, or give "
+            "judgments of split 'train'."
+        )
+
+
+def _set_aside(learnt: Mapping[str, Done], student: Path) -> None:
+    """Put the labels that could not be learnt beside the student, with their reasons."""
+    records = [read_part(each.unusable) for each in learnt.values() if each.unusable]
+    if records:
+        parquet.write_folder(pa.concat_tables(records), str(student / QUARANTINE))
+
+
+def _work(run: dict[str, Any]) -> None:
     """What a worker does. Ray Train's controller opens this function too, and needs no model's code for it."""
     from pinrank.student.loop import train_worker
 
-    train_worker(config)
+    train_worker(run)

@@ -1,0 +1,25 @@
+"""A training run of a student, as the driver hands it to every worker."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pinrank.student.parts import Part
+from pinrank.student.settings import StudentSettings
+
+PUBLISHED = "student"
+"""The folder in the run's own that holds the finished student."""
+
+
+class TrainingRun(BaseModel):
+    """What the driver hands to every worker. The folder must be one that all nodes see."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    settings: StudentSettings
+    learning: tuple[Part, ...]
+    dev: tuple[Part, ...]
+    folder: Path
+    lineage: dict[str, Any]
