@@ -27,7 +27,6 @@ from pinrank.student.export import StudentCard
 from pinrank.student.features import FeatureSpec
 from pinrank.student.publish import NOT_MEASURED, Sealing, save_student, seal
 from pinrank.student.settings import StudentSettings
-from pinrank.text import FIELDS
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -72,7 +71,7 @@ def train(
     refuse_other_content(target, CARD)
     target.parent.mkdir(parents=True, exist_ok=True)
     learning = shuffled(learning, settings.seed)
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()))
+    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
     spec = _fit_spec(learning, stats)
     prepared = {"train": _prepare(learning, settings, stats, spec)}
     if dev.num_rows:
@@ -102,7 +101,7 @@ def train(
 
 def _fit_spec(learning: pa.Table, stats: LexicalStats) -> FeatureSpec:
     sample = learning.slice(0, SPEC_SAMPLE)
-    rows = sample.select(list(FIELDS)).to_pylist()
+    rows = sample.select(list(lexical.READ)).to_pylist()
     return features.fit(example_features(sample["query"].to_pylist(), rows, stats))
 
 
