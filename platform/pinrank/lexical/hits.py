@@ -7,6 +7,7 @@ pins, H hits. A cell is one field of one pair, 0..N*K-1.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,18 +92,17 @@ def ask(queries: Sequence[QueryTerms], query_N: Ints, languages_N: NDArray[np.ui
     """The queries in the languages of their pins, and which of them each pair has."""
     if not len(languages_N) or (languages_N == languages_N[0]).all():
         language = int(languages_N[0]) if len(languages_N) else 0
-        return _together([query.terms(language) for query in queries]), query_N
+        return _together([query.read_in(language) for query in queries]), query_N
     codes_U, asked_N = np.unique(query_N * len(LANGUAGES) + languages_N, return_inverse=True)
     pairs = (divmod(code, len(LANGUAGES)) for code in codes_U.tolist())
-    return _together([queries[query].terms(language) for query, language in pairs]), asked_N
+    return _together([queries[query].read_in(language) for query, language in pairs]), asked_N
 
 
 def find(asked: Asked, asked_N: Ints, pins: FieldTerms) -> Hits:
     """Every term of a pin that its query has: most others are ruled out by a small table, the rest looked up."""
     keys_T = pins.terms
     if len(asked.sizes) > 1:
-        starts_N = pins.offsets[:: pins.num_fields]
-        keys_T = keys_T + np.repeat(asked_N.astype(np.uint64) * _PER_QUERY, starts_N[1:] - starts_N[:-1])
+        keys_T = keys_T + np.repeat(asked_N.astype(np.uint64) * _PER_QUERY, pins.total_lengths())
     bits = len(asked.keys_S).bit_length() + _FILTER_BITS
     shift = np.uint64(64 - bits)
     asked_for = np.zeros(2**bits, dtype=bool)
@@ -116,9 +116,9 @@ def find(asked: Asked, asked_N: Ints, pins: FieldTerms) -> Hits:
     return Hits(text_H, key_H, pins.offsets.searchsorted(text_H, side="right") - 1)
 
 
-def _together(terms: Sequence[Terms]) -> Asked:
+def _together(terms: Sequence[list[int]]) -> Asked:
     starts_U = starts_of(np.asarray([len(each) for each in terms], dtype=np.int64))
-    terms_S = np.concatenate([*terms, np.empty(0, np.uint64)])
+    terms_S = np.fromiter(chain.from_iterable(terms), dtype=np.uint64, count=int(starts_U[-1]))
     keys_S = terms_S
     if len(terms) > 1:
         number_S = np.repeat(np.arange(len(terms), dtype=np.uint64), starts_U[1:] - starts_U[:-1])

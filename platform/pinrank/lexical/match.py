@@ -26,6 +26,9 @@ NAMES = (
 )
 """The columns of `features`, in order."""
 
+C = len(COLUMNS)
+Floats = NDArray[np.float32]
+
 _TITLE = FIELDS.index("title")
 _SHORTEST = 1e-9
 """In place of the mean length of a field that is always empty: no term is there to be divided by it."""
@@ -49,11 +52,10 @@ def features(
     query_N = np.arange(len(pins)) if query_of_pair is None else np.asarray(query_of_pair, dtype=np.int64)
     asked, asked_N = ask(queries, query_N, pins.languages)
     hits = find(asked, asked_N, pins)
-    lengths_NK = (pins.offsets[1:] - pins.offsets[:-1]).reshape(len(pins), pins.num_fields)
     found_NF = np.zeros((len(pins), len(NAMES)), dtype=np.float32)
-    bm25_NC, matched_NC, phrase_NC, exact_N1 = np.split(found_NF, np.arange(1, 4) * len(COLUMNS), axis=1)
-    _fill_bm25(bm25_NC, matched_NC, asked, asked_N, hits, lengths_NK, stats)
-    _fill_phrases(phrase_NC, exact_N1, asked, asked_N, hits, lengths_NK)
+    bm25_NC, matched_NC, phrase_NC = (found_NF[:, number * C : (number + 1) * C] for number in range(3))
+    _fill_bm25(bm25_NC, matched_NC, asked, asked_N, hits, pins, stats)
+    _fill_phrases(phrase_NC, found_NF[:, -1], asked, asked_N, hits, pins)
     return found_NF
 
 
@@ -69,61 +71,57 @@ def bm25_scores(
 
 
 def _fill_bm25(
-    bm25_NC: NDArray[np.float32],
-    matched_NC: NDArray[np.float32],
-    asked: Asked,
-    asked_N: Ints,
-    hits: Hits,
-    lengths_NK: Ints,
-    stats: LexicalStats,
+    bm25_NC: Floats, matched_NC: Floats, asked: Asked, asked_N: Ints, hits: Hits, pins: FieldTerms, stats: LexicalStats
 ) -> None:
     """BM25 as Lucene's, times k1 + 1: idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean length))."""
-    num_fields = lengths_NK.shape[1]
+    num_fields = pins.num_fields
     idf_SC = stats.idf(asked.terms_S[asked.place_S])
     scale_C = K1 * B / np.maximum(stats.avg_length, _SHORTEST)
-    distinct_N = np.maximum(asked.distinct, 1)[asked_N]
-
-    cell_G, key_G, tf_G = _grouped(hits.cell_H, hits.key_H, len(asked.keys_S))
+    share_N = 1 / np.maximum(asked.distinct, 1)[asked_N]
+    key_G, cell_G, tf_G = _grouped(hits.key_H, hits.cell_H, len(asked.keys_S))
     field_G = cell_G % num_fields
-    norm_G = K1 * (1 - B) + scale_C[field_G] * lengths_NK.ravel()[cell_G]
+    norm_G = K1 * (1 - B) + scale_C[field_G] * (pins.offsets[cell_G + 1] - pins.offsets[cell_G])
     weight_G = idf_SC[key_G, field_G] * tf_G * (K1 + 1) / (tf_G + norm_G)
-    bm25_NC[:, :-1] = np.bincount(cell_G, weight_G, lengths_NK.size).reshape(lengths_NK.shape)
-    matched_NC[:, :-1] = np.bincount(cell_G, minlength=lengths_NK.size).reshape(lengths_NK.shape) / distinct_N[:, None]
-
-    pair_G, key_G, tf_G = _grouped(hits.cell_H // num_fields, hits.key_H, len(asked.keys_S))
-    norm_G = K1 * (1 - B) + scale_C[-1] * lengths_NK.sum(axis=1)[pair_G]
+    bm25_NC[:, :-1] = np.bincount(cell_G, weight_G, bm25_NC[:, :-1].size).reshape(-1, num_fields)
+    matched_NK = np.bincount(cell_G, minlength=matched_NC[:, :-1].size).reshape(-1, num_fields)
+    np.multiply(matched_NK, share_N[:, None], out=matched_NC[:, :-1], casting="same_kind")
+    key_G, pair_G, tf_G = _grouped(hits.key_H, hits.cell_H // num_fields, len(asked.keys_S))
+    norm_G = K1 * (1 - B) + scale_C[-1] * pins.total_lengths()[pair_G]
     weight_G = idf_SC[key_G, -1] * tf_G * (K1 + 1) / (tf_G + norm_G)
-    bm25_NC[:, -1] = np.bincount(pair_G, weight_G, len(lengths_NK))
-    matched_NC[:, -1] = np.bincount(pair_G, minlength=len(lengths_NK)) / distinct_N
+    bm25_NC[:, -1] = np.bincount(pair_G, weight_G, len(pins))
+    matched_NC[:, -1] = np.bincount(pair_G, minlength=len(pins)) * share_N
 
 
 def _fill_phrases(
-    phrase_NC: NDArray[np.float32],
-    exact_N1: NDArray[np.float32],
-    asked: Asked,
-    asked_N: Ints,
-    hits: Hits,
-    lengths_NK: Ints,
+    phrase_NC: Floats, exact_N: Floats, asked: Asked, asked_N: Ints, hits: Hits, pins: FieldTerms
 ) -> None:
+    """The longest runs of hits that go on side by side in query and field, and whether title and query are one run."""
+    num_fields = pins.num_fields
     text_H, place_H, cell_H = hits.in_runs(asked)
     starts_H = np.ones(len(text_H), dtype=bool)
-    step_H = (text_H[1:] - text_H[:-1] == 1) & (place_H[1:] - place_H[:-1] == 1)
-    starts_H[1:] = ~(step_H & (cell_H[1:] == cell_H[:-1]))
+    starts_H[1:] = text_H[1:] - text_H[:-1] != 1
+    starts_H[1:] |= place_H[1:] - place_H[:-1] != 1
+    starts_H[1:] |= cell_H[1:] != cell_H[:-1]
     start_R = np.flatnonzero(starts_H)
-    longest_NK = np.zeros(lengths_NK.shape, dtype=np.int64)
-    np.maximum.at(longest_NK.reshape(-1), cell_H[start_R], np.append(start_R[1:], len(text_H)) - start_R)
+    cell_R, length_R = cell_H[start_R], np.append(start_R[1:], len(text_H)) - start_R
+    longest_NK = np.zeros((len(pins), num_fields), dtype=np.int64)
+    np.maximum.at(longest_NK.reshape(-1), cell_R, length_R)
+    longest_N = np.zeros(len(pins), dtype=np.int64)
+    np.maximum.at(longest_N, cell_R // num_fields, length_R)
     size_N = asked.sizes[asked_N]
-    phrase_NC[:, :-1] = longest_NK / np.maximum(size_N, 1)[:, None]
-    phrase_NC[:, -1] = phrase_NC[:, :-1].max(axis=1)
-    title_N, phrase_N = lengths_NK[:, _TITLE], longest_NK[:, _TITLE]
-    exact_N1[:, 0] = (phrase_N == size_N) & (title_N == size_N) & (size_N > 0)
+    share_N = 1 / np.maximum(size_N, 1)
+    np.multiply(longest_NK, share_N[:, None], out=phrase_NC[:, :-1], casting="same_kind")
+    phrase_NC[:, -1] = longest_N * share_N
+    title_N = pins.offsets[_TITLE + 1 :: num_fields] - pins.offsets[_TITLE:-1:num_fields]
+    exact_N[:] = (longest_NK[:, _TITLE] == size_N) & (title_N == size_N) & (size_N > 0)
 
 
-def _grouped(cell_H: Ints, key_H: Ints, num_keys: int) -> tuple[Ints, Ints, Ints]:
-    """Each distinct (cell, key), and how often it occurs."""
+def _grouped(key_H: Ints, cell_H: Ints, num_keys: int) -> tuple[Ints, Ints, Ints]:
+    """Each distinct (key, cell), and how often it occurs."""
     found_H = np.sort(cell_H * max(num_keys, 1) + key_H)
     starts_H = np.ones(len(found_H), dtype=bool)
     starts_H[1:] = found_H[1:] != found_H[:-1]
     start_G = np.flatnonzero(starts_H)
-    cell_G, key_G = divmod(found_H[start_G], max(num_keys, 1))
-    return cell_G, key_G, np.append(start_G[1:], len(found_H)) - start_G
+    found_G = found_H[start_G]
+    cell_G = found_G // max(num_keys, 1)
+    return found_G - cell_G * max(num_keys, 1), cell_G, np.append(start_G[1:], len(found_H)) - start_G

@@ -34,9 +34,9 @@ class QueryTerms:
     def __len__(self) -> int:
         return len(self.words)
 
-    def terms(self, language: int = 0) -> Terms:
-        """Their term ids in one of stems.LANGUAGES, by its number, uint64[len]."""
-        return term_ids([stem(word, language) for word in self.words])
+    def read_in(self, language: int) -> list[int]:
+        """Their term ids in one of stems.LANGUAGES, by its number."""
+        return [_term_id(stem(word, language)) for word in self.words]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class FieldTerms:
         """Number of terms of each pin in each field and in all of them, int64[P, K+1]."""
         in_fields_PK = np.diff(self.offsets).reshape(len(self), self.num_fields)
         return np.concatenate([in_fields_PK, in_fields_PK.sum(axis=1, keepdims=True)], axis=1)
+
+    def total_lengths(self) -> NDArray[np.int64]:
+        """Number of terms of each pin in all fields together, int64[P]."""
+        starts = self.offsets[:: self.num_fields]
+        return np.asarray(starts[1:] - starts[:-1])
 
     def take(self, pins: NDArray[np.integer]) -> "FieldTerms":
         """The terms of some pins, by position, in the order asked and as often as asked."""
