@@ -23,7 +23,6 @@ from pinrank.embeddings import store
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.student.export import open_student
-from pinrank.text import FIELDS
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def main(settings: EmbedPins) -> Summary:
         settings.output,
         embeddings["pin_id"].to_pylist(),
         student.pin_rows(vectors_of(embeddings)),
-        lexical.field_terms(pin_text.select(["locale", *FIELDS]).to_pylist(), student.stats.words),
+        lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist(), student.stats.words),
         student.version,
         settings.num_shards,
     )

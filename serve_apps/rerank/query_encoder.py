@@ -88,7 +88,7 @@ def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidat
     tidied = [tidy(text) for text in texts]
     once, which_N = distinct(tidied)
     rows_NR = bundle.pin_rows(bundle.encode_pins(once))[which_N]
-    terms = field_terms([{"title": text} for text in tidied], bundle.stats.words)
+    terms = field_terms([{"locale": None, "title": text} for text in tidied], bundle.stats.words)
     return Candidates(rows_NR=rows_NR, terms=terms, found_N=np.ones(len(texts), dtype=bool))
 
 

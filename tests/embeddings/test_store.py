@@ -22,8 +22,9 @@ def rows_of(count: int) -> np.ndarray:
 
 
 def terms_of(pin_ids: list[str]) -> lexical.FieldTerms:
+    locales = [(None, "de", "pt")[place % 3] for place in range(len(pin_ids))]
     return lexical.field_terms(
-        [{"title": f"pin {place}", "caption": "x " * (place % 3)} for place in range(len(pin_ids))]
+        [{"locale": each, "title": f"pin {place}", "caption": "x " * (place % 3)} for place, each in enumerate(locales)]
     )
 
 
@@ -54,6 +55,7 @@ def test_any_set_of_ids_round_trips(tmp_path: Path, pin_ids: list[str], num_shar
     expected = terms_of(pin_ids).take(np.array(asked, dtype=int))
     assert np.array_equal(terms.terms, expected.terms)
     assert np.array_equal(terms.offsets, expected.offsets)
+    assert np.array_equal(terms.languages, expected.languages)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -109,7 +111,7 @@ def test_a_damaged_file_is_never_served(folder: Path, part: str, damage: str) ->
         PinStore.open(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 1}', '{"format": 2}'])
 def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
     (folder / store.MANIFEST).write_text(content)
     with pytest.raises(StoreCorrupt, match=r"manifest\.json"):

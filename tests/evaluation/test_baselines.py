@@ -9,11 +9,11 @@ from pinrank.evaluation.baselines import bm25, fit_collections, fit_levels, froz
 from pinrank.text import FIELDS, TextSettings
 from tests.tiny_models import tiny_search_embedding
 
-PHOTO_CAT = {"source": "photos", "title": "a cat on a sofa"}
-PHOTO_DOG = {"source": "photos", "title": "a dog in the park"}
-SHOP_CAT = {"source": "shop", "title": "cat food"}
-SHOP_OTHERS = [{"source": "shop", "title": f"cat toy {number}"} for number in range(8)]
-UNNAMED = {"source": None, "title": "a cat"}
+PHOTO_CAT = {"source": "photos", "locale": None, "title": "a cat on a sofa"}
+PHOTO_DOG = {"source": "photos", "locale": None, "title": "a dog in the park"}
+SHOP_CAT = {"source": "shop", "locale": "en", "title": "cat food"}
+SHOP_OTHERS = [{"source": "shop", "locale": "en", "title": f"cat toy {number}"} for number in range(8)]
+UNNAMED = {"source": None, "locale": None, "title": "a cat"}
 CATALOGUE = [PHOTO_CAT, PHOTO_DOG, SHOP_CAT, *SHOP_OTHERS, UNNAMED]
 
 

@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 
 from pinrank import lexical
 from pinrank.text import FIELDS
+from tests.lexical.pins import PINS, read
 
-PINS = [
-    {"title": "weeknight pasta", "description": "pasta with lemon, pasta with basil", "link_title": "Easy pasta"},
-    {"title": "red sofa", "description": "a sofa for a small flat"},
-    {"title": "lemon cake"},
-    {},
-]
 WORDS = st.sampled_from(["pasta", "lemon", "sofa", "red", "cake", "with", "寿司", "unseen"])
 
 
@@ -37,7 +32,7 @@ def plain_bm25(query: str, pin: int, column: str) -> float:
 
 @pytest.mark.parametrize("query", ["pasta", "lemon pasta with love", "Sofa, sofa", "unseen"])
 def test_features_equal_textbook_bm25(query: str) -> None:
-    pins = lexical.field_terms(PINS)
+    pins = read(PINS)
     stats = lexical.fit(pins)
     found = lexical.features([lexical.query_terms(query)], pins, stats, np.zeros(len(PINS), dtype=int))
     for pin in range(len(PINS)):
@@ -50,7 +45,7 @@ def named(features_F: np.ndarray) -> dict[str, float]:
 
 
 def test_matched_share_counts_distinct_query_terms() -> None:
-    pins = lexical.field_terms(PINS[:1])
+    pins = read(PINS[:1])
     found = named(lexical.features([lexical.query_terms("easy pasta pasta tonight")], pins, lexical.fit(pins))[0])
     assert found["matched.title"] == pytest.approx(1 / 3)
     assert found["matched.link_title"] == pytest.approx(2 / 3)
@@ -72,13 +67,13 @@ def test_matched_share_counts_distinct_query_terms() -> None:
     ],
 )
 def test_phrase_is_the_longest_run_of_query_terms_in_a_field(query: str, title: str, share: float) -> None:
-    pins = lexical.field_terms([{"title": title}])
+    pins = read([{"title": title}])
     found = named(lexical.features([lexical.query_terms(query)], pins, lexical.fit(pins))[0])
     assert found["phrase.title"] == found["phrase.all"] == pytest.approx(share)
 
 
 def test_a_phrase_does_not_run_from_one_field_into_the_next() -> None:
-    pins = lexical.field_terms([{"title": "red", "description": "sofa"}, {"title": "sofa red"}, {"title": "sofa"}])
+    pins = read([{"title": "red", "description": "sofa"}, {"title": "sofa red"}, {"title": "sofa"}])
     found = lexical.features([lexical.query_terms("red sofa")], pins, lexical.fit(pins), np.zeros(3, dtype=int))
     assert [named(row)["phrase.all"] for row in found] == [0.5, 0.5, 0.5]
 
@@ -88,7 +83,7 @@ def test_a_phrase_does_not_run_from_one_field_into_the_next() -> None:
     [("Red sofa!", "red  SOFA", 1), ("red sofa", "sofa red", 0), ("red sofa", "red sofa bed", 0), ("", "", 0)],
 )
 def test_exact_title_has_the_terms_of_the_query_and_no_others(query: str, title: str, exact: float) -> None:
-    pins = lexical.field_terms([{"title": title, "description": "red sofa"}])
+    pins = read([{"title": title, "description": "red sofa"}])
     found = named(lexical.features([lexical.query_terms(query)], pins, lexical.fit(pins))[0])
     assert found["exact.title"] == exact
 
@@ -108,7 +103,7 @@ def test_phrases_equal_those_of_plain_search(
     queries: list[list[str]], pairs: list[tuple[list[str], list[str], int]]
 ) -> None:
     asked = np.array([query % len(queries) for _, _, query in pairs])
-    pins = lexical.field_terms([{"title": " ".join(title), "caption": " ".join(text)} for title, text, _ in pairs])
+    pins = read([{"title": " ".join(title), "caption": " ".join(text)} for title, text, _ in pairs])
     terms = [lexical.query_terms(" ".join(query)) for query in queries]
     found = lexical.features(terms, pins, lexical.fit(pins), asked)
     for row, query, (title, text, _) in zip(found, asked, pairs, strict=True):
@@ -121,7 +116,7 @@ def test_phrases_equal_those_of_plain_search(
 
 @given(st.lists(st.tuples(st.lists(WORDS, max_size=4), st.integers(0, 3)), max_size=8))
 def test_many_pairs_at_once_equal_one_at_a_time(pairs: list[tuple[list[str], int]]) -> None:
-    pins = lexical.field_terms(PINS)
+    pins = read(PINS)
     stats = lexical.fit(pins)
     queries = [lexical.query_terms(" ".join(words)) for words, _ in pairs]
     chosen = np.array([pin for _, pin in pairs], dtype=int)
@@ -133,18 +128,20 @@ def test_many_pairs_at_once_equal_one_at_a_time(pairs: list[tuple[list[str], int
 
 
 def test_a_query_without_words_scores_nothing() -> None:
-    pins = lexical.field_terms(PINS)
+    pins = read(PINS)
     assert not lexical.features([lexical.query_terms("?!")] * 4, pins, lexical.fit(pins)).any()
 
 
 def test_no_pins_are_no_error() -> None:
-    stats = lexical.fit(lexical.field_terms([]))
-    assert lexical.features([], lexical.field_terms([]), stats).shape == (0, len(lexical.NAMES))
-    assert lexical.bm25_scores(["pasta"], [PINS[0]], stats).shape == (1,)
+    stats = lexical.fit(read([]))
+    assert lexical.features([], read([]), stats).shape == (0, len(lexical.NAMES))
+    assert lexical.bm25_scores(["pasta"], [{"locale": None}], stats).shape == (1,)
 
 
 def test_bm25_scores_are_those_of_all_fields() -> None:
-    stats = lexical.fit(lexical.field_terms(PINS))
-    scores = lexical.bm25_scores(["lemon pasta", "sofa", "lemon pasta"], [PINS[0], PINS[1], PINS[2]], stats)
+    stats = lexical.fit(read(PINS))
+    scores = lexical.bm25_scores(
+        ["lemon pasta", "sofa", "lemon pasta"], [{"locale": None} | PINS[pin] for pin in range(3)], stats
+    )
     expected = [plain_bm25("lemon pasta", 0, "all"), plain_bm25("sofa", 1, "all"), plain_bm25("lemon pasta", 2, "all")]
     np.testing.assert_allclose(scores, expected, rtol=1e-5)

@@ -1,5 +1,6 @@
 """Document frequencies and lengths."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,11 @@ from hypothesis import strategies as st
 
 from pinrank import lexical
 from pinrank.errors import ModelError
-
-PINS = [
-    {"title": "weeknight pasta", "description": "pasta with lemon, pasta with basil", "link_title": "Easy pasta"},
-    {"title": "red sofa", "description": "a sofa for a small flat"},
-    {"title": "lemon cake"},
-    {},
-]
+from tests.lexical.pins import PINS, read
 
 
 def test_statistics_count_pins_not_occurrences() -> None:
-    stats = lexical.fit(lexical.field_terms(PINS))
+    stats = lexical.fit(read(PINS))
     df = dict(zip(stats.terms.tolist(), stats.df.tolist(), strict=True))
     assert df[int(lexical.term_ids(["pasta"])[0])] == [1, 1, 0, 0, 0, 1, 0, 1]
     assert df[int(lexical.term_ids(["lemon"])[0])] == [1, 1, 0, 0, 0, 0, 0, 2]
@@ -28,7 +23,7 @@ def test_statistics_count_pins_not_occurrences() -> None:
 
 
 def test_statistics_survive_saving(tmp_path: Path) -> None:
-    stats = lexical.fit(lexical.field_terms(PINS))
+    stats = lexical.fit(read(PINS))
     stats.save(tmp_path)
     opened = lexical.LexicalStats.open(tmp_path)
     assert opened.num_docs == stats.num_docs
@@ -38,14 +33,14 @@ def test_statistics_survive_saving(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"not a tensor file"])
 def test_damaged_statistics_are_refused(tmp_path: Path, damage: bytes) -> None:
-    lexical.fit(lexical.field_terms(PINS)).save(tmp_path)
+    lexical.fit(read(PINS)).save(tmp_path)
     (tmp_path / lexical.STATS_FILE).write_bytes(damage)
     with pytest.raises(ModelError, match="lexical statistics"):
         lexical.LexicalStats.open(tmp_path)
 
 
 def test_statistics_of_another_version_are_refused(tmp_path: Path) -> None:
-    lexical.fit(lexical.field_terms(PINS)).save(tmp_path)
+    lexical.fit(read(PINS)).save(tmp_path)
     path = tmp_path / lexical.SETTINGS_FILE
     path.write_text(path.read_text().replace('"format": 2,', ""))
     with pytest.raises(ModelError, match=r"format 1 .* reads format 2 .* Train the student again"):
@@ -56,7 +51,7 @@ TITLES = st.lists(st.lists(st.sampled_from(["pasta", "lemon", "sofa", "red"]), m
 
 
 def fitted(titles: list[list[str]]) -> lexical.LexicalStats:
-    return lexical.fit(lexical.field_terms([{"title": " ".join(title), "caption": "red"} for title in titles]))
+    return lexical.fit(read([{"title": " ".join(title), "caption": "red"} for title in titles]))
 
 
 def assert_equal(one: lexical.LexicalStats, other: lexical.LexicalStats) -> None:
@@ -81,6 +76,14 @@ def test_what_is_no_part_cannot_be_taken_away() -> None:
 
 
 def test_differently_read_texts_do_not_add_up() -> None:
-    words = lexical.WordSettings(stems="locale")
+    words = lexical.WordSettings(stems="none")
     with pytest.raises(ModelError, match="read differently"):
-        lexical.merge(fitted([]), lexical.fit(lexical.field_terms([], words), words))
+        lexical.merge(fitted([]), lexical.fit(read([], words), words))
+
+
+def test_statistics_of_other_stemmers_are_refused(tmp_path: Path) -> None:
+    lexical.fit(read(PINS)).save(tmp_path)
+    path = tmp_path / lexical.SETTINGS_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"snowball": "0.9"}))
+    with pytest.raises(ModelError, match=r"Snowball 0\.9, here is .* Install pystemmer 0\.9"):
+        lexical.LexicalStats.open(tmp_path)

@@ -3,13 +3,7 @@
 import numpy as np
 
 from pinrank import lexical
-
-PINS = [
-    {"title": "weeknight pasta", "description": "pasta with lemon, pasta with basil", "link_title": "Easy pasta"},
-    {"title": "red sofa", "description": "a sofa for a small flat"},
-    {"title": "lemon cake"},
-    {},
-]
+from tests.lexical.pins import PINS, read
 
 
 def test_term_ids_are_the_hashes_of_tokens() -> None:
@@ -20,7 +14,7 @@ def test_term_ids_are_the_hashes_of_tokens() -> None:
 
 
 def test_field_terms_lie_in_the_order_of_fields() -> None:
-    pins = lexical.field_terms(PINS)
+    pins = read(PINS)
     assert len(pins) == 4
     assert pins.lengths()[:, 0].tolist() == [2, 2, 2, 0]
     assert pins.lengths()[0].tolist() == [2, 6, 0, 0, 0, 2, 0, 10]
@@ -28,8 +22,8 @@ def test_field_terms_lie_in_the_order_of_fields() -> None:
 
 
 def test_taken_pins_have_their_own_terms() -> None:
-    pins = lexical.field_terms(PINS)
+    pins = read(PINS)
     taken = pins.take(np.array([2, 0, 3, 2]))
-    expected = lexical.field_terms([PINS[2], PINS[0], PINS[3], PINS[2]])
+    expected = read([PINS[2], PINS[0], PINS[3], PINS[2]])
     assert np.array_equal(taken.terms, expected.terms)
     assert np.array_equal(taken.offsets, expected.offsets)

@@ -42,7 +42,7 @@ def some_pins(num_pins: int = NUM_PINS) -> dict[str, dict[str, str]]:
     for number in range(num_pins):
         title = f"{rng.choice(COLOURS)} {rng.choice(THINGS)} {number}"
         description = f"{title} {rng.choice(PLACES)}, {rng.choice(COLOURS)}" if number % 3 else ""
-        pins[f"pin-{number}"] = {"title": title, "description": description}
+        pins[f"pin-{number}"] = {"title": title, "description": description, "locale": ("en", "de", "")[number % 3]}
     return pins
 
 

@@ -26,7 +26,8 @@ TITLES = ("weeknight pasta", "red sofa", "lemon cake", "pasta with lemon", "å¯¿å
 def rows() -> list[dict[str, str]]:
     """Rows of pin_text."""
     described = [{"title": title, "description": f"number {place}"} for place, title in enumerate(TITLES)]
-    return [dict.fromkeys(FIELDS, "") | row | {"pin_id": f"pin-{place}"} for place, row in enumerate(described)]
+    ids = [{"pin_id": f"pin-{place}", "locale": ("en", "de", "")[place % 3]} for place in range(len(TITLES))]
+    return [dict.fromkeys(FIELDS, "") | row | named for row, named in zip(described, ids, strict=True)]
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,10 @@ def test_outliers_are_cut() -> None:
 
 
 def test_raw_features_stand_in_the_order_of_their_names() -> None:
-    rows = [{"title": "weeknight pasta", "link_title": "easy pasta"}, {"description": "sofa"}]
+    rows = [
+        {"locale": None, "title": "weeknight pasta", "link_title": "easy pasta"},
+        {"locale": "en", "description": "sofa"},
+    ]
     pins = lexical.field_terms(rows)
     raw = features.raw_features([lexical.query_terms("easy pasta tonight")], pins, lexical.fit(pins), np.array([0, 0]))
     first, second = (dict(zip(features.NAMES, row.tolist(), strict=True)) for row in raw)

@@ -16,6 +16,7 @@ def pin(pin_id: str, title: str, source: str = "a") -> dict[str, str]:
     return {
         "pin_id": pin_id,
         "source": source,
+        "locale": "en",
         "fingerprint": f"f-{pin_id}",
         **dict.fromkeys(FIELDS, ""),
         "title": title,

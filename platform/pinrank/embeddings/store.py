@@ -4,8 +4,9 @@
     pins = PinStore.open(folder)
     rows = pins.gather(["a", "b"])        # rows.rows_NR float16, rows.found_N bool
 
-A folder holds, for each shard, four .npy files (sorted keys, rows, term offsets, terms) and one manifest.json that is
-written last. A shard is a range of key hashes. Letters: P pins, N asked, R row width, K text fields.
+A folder holds, for each shard, five .npy files (sorted keys, rows, term offsets, terms, languages of the terms) and one
+manifest.json that is written last. A shard is a range of key hashes.
+Letters: P pins, N asked, R row width, K text fields.
 """
 
 import json
@@ -22,9 +23,9 @@ from pinrank.durable import replace_folder, staging_of, sync, write_text
 from pinrank.errors import StoreCorrupt
 from pinrank.lexical import FieldTerms, ranges, starts_of
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-PARTS = ("keys", "rows", "offsets", "terms")
+PARTS = ("keys", "rows", "offsets", "terms", "languages")
 _REBUILD = "Build the store again with python -m pipelines.embed_pins."
 
 Keys = NDArray[np.uint64]
@@ -87,17 +88,19 @@ class PinStore:
         """The terms of pins in the seven fields, in the order asked; a missing pin has none."""
         shard_N, place_N, found_N = self._find(pin_ids)
         sizes_NK = np.zeros((len(pin_ids), self.num_fields), dtype=np.int64)
+        languages_N = np.zeros(len(pin_ids), dtype=np.uint8)
         taken = []
         for number, shard in enumerate(self._shards):
             mine = np.flatnonzero(found_N & (shard_N == number))
             terms = shard.terms.take(place_N[mine])
             sizes_NK[mine] = terms.lengths()[:, :-1]
+            languages_N[mine] = terms.languages
             taken.append((mine, terms))
         offsets = starts_of(sizes_NK)
         flat = np.empty(int(offsets[-1]), dtype=np.uint64)
         for mine, terms in taken:
             flat[ranges(offsets[mine * self.num_fields], sizes_NK[mine].sum(axis=1))] = terms.terms
-        return FieldTerms(flat, offsets, self.num_fields)
+        return FieldTerms(flat, offsets, languages_N, self.num_fields)
 
     def _find(self, pin_ids: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
         """The shard of each pin, its place there, and whether it is there."""
@@ -178,7 +181,7 @@ def _refuse_repeated(sorted_keys: Keys, repeated: list[str]) -> None:
 
 
 def _write_shard(folder: Path, name: str, shard: Shard) -> dict[str, Any]:
-    arrays = (shard.keys_P, shard.rows_PR, shard.terms.offsets, shard.terms.terms)
+    arrays = (shard.keys_P, shard.rows_PR, shard.terms.offsets, shard.terms.terms, shard.terms.languages)
     files = {}
     for part, array in zip(PARTS, arrays, strict=True):
         path = folder / f"{name}.{part}.npy"
@@ -202,13 +205,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _open_shard(folder: Path, entry: dict[str, Any], manifest: dict[str, Any], verify: bool) -> Shard:
-    keys, rows, offsets, terms = (_map_part(folder, entry["files"][part], verify) for part in PARTS)
+    keys, rows, offsets, terms, languages = (_map_part(folder, entry["files"][part], verify) for part in PARTS)
     num_pins, fields = entry["num_pins"], manifest["num_fields"]
-    wanted = ((num_pins,), (num_pins, manifest["row_width"]), (num_pins * fields + 1,))
-    found = (keys.shape, rows.shape, offsets.shape)
+    wanted = ((num_pins,), (num_pins, manifest["row_width"]), (num_pins * fields + 1,), (num_pins,))
+    found = (keys.shape, rows.shape, offsets.shape, languages.shape)
     if found != wanted:
         raise StoreCorrupt(f"{folder}: a shard's arrays have shapes {found}, the manifest says {wanted}. {_REBUILD}")
-    return Shard(keys, rows, FieldTerms(terms, offsets, fields))
+    return Shard(keys, rows, FieldTerms(terms, offsets, languages, fields))
 
 
 def _map_part(folder: Path, entry: dict[str, Any], verify: bool) -> NDArray[Any]:

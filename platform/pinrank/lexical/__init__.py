@@ -3,14 +3,14 @@
     words = lexical.WordSettings()
     pins = lexical.field_terms(rows_of_pin_text, words)
     stats = lexical.fit(pins, words)
-    query = lexical.query_terms("red sofa", "en", words)
-    matches_NF = lexical.features([query], pins, stats, np.zeros(len(pins), int))
+    matches_NF = lexical.features([lexical.query_terms("red sofa")], pins, stats, np.zeros(len(pins), int))
 
 words.py    a text to its words, in any script
-stems.py    a word to its stem, by locale
-terms.py    words to term ids; the terms of many pins
+stems.py    a word to its stem, by the pin's language
+terms.py    words to term ids: of a query, and of many pins, field by field
 stats.py    document frequencies and lengths of a collection, which can be added and taken away
-match.py    where a query's terms stand in its candidates, and the features of that
+hits.py     where queries' terms stand in their candidates
+match.py    the features of that
 """
 
 from pinrank.lexical.match import K1 as K1
@@ -25,7 +25,9 @@ from pinrank.lexical.stats import fit as fit
 from pinrank.lexical.stats import merge as merge
 from pinrank.lexical.stems import WordSettings as WordSettings
 from pinrank.lexical.terms import COLUMNS as COLUMNS
+from pinrank.lexical.terms import READ as READ
 from pinrank.lexical.terms import FieldTerms as FieldTerms
+from pinrank.lexical.terms import QueryTerms as QueryTerms
 from pinrank.lexical.terms import Terms as Terms
 from pinrank.lexical.terms import field_terms as field_terms
 from pinrank.lexical.terms import query_terms as query_terms

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from pinrank.errors import ModelError
-from pinrank.lexical.stems import WordSettings
-from pinrank.lexical.terms import AS_THEY_STAND, COLUMNS, FieldTerms, Terms
+from pinrank.lexical.stems import SNOWBALL, WordSettings
+from pinrank.lexical.terms import COLUMNS, DEFAULT_WORDS, FieldTerms, Terms
 
 STATS_FILE = "lexical.safetensors"
 SETTINGS_FILE = "lexical.json"
@@ -34,7 +35,7 @@ class LexicalStats:
     total_length: NDArray[np.int64]
     terms: Terms
     df: NDArray[np.int64]
-    words: WordSettings = AS_THEY_STAND
+    words: WordSettings = DEFAULT_WORDS
 
     @property
     def avg_length(self) -> NDArray[np.float64]:
@@ -58,7 +59,8 @@ class LexicalStats:
         """Write lexical.safetensors and lexical.json into a folder."""
         arrays = {"total_length": self.total_length, "terms": self.terms, "df": self.df.astype(np.int32)}
         save_file(arrays, folder / STATS_FILE)
-        settings = {"format": FORMAT, "num_docs": self.num_docs, "columns": COLUMNS, "words": self.words.model_dump()}
+        settings = {"format": FORMAT, "num_docs": self.num_docs, "columns": COLUMNS}
+        settings |= {"words": self.words.model_dump(), "snowball": SNOWBALL}
         (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=1) + "\n")
 
     @classmethod
@@ -88,7 +90,7 @@ class LexicalStats:
         return np.asarray(np.log1p((self.num_docs - df + 0.5) / (df + 0.5)))
 
 
-def fit(pins: FieldTerms, words: WordSettings = AS_THEY_STAND) -> LexicalStats:
+def fit(pins: FieldTerms, words: WordSettings = DEFAULT_WORDS) -> LexicalStats:
     """Document frequencies and lengths of a collection of pins, whose texts were read as `words` says."""
     terms, term_of = np.unique(pins.terms, return_inverse=True)
     num_cells = max(len(pins.offsets) - 1, 1)
@@ -130,9 +132,14 @@ def _negative(stats: LexicalStats) -> LexicalStats:
     return replace(stats, num_docs=-stats.num_docs, total_length=-stats.total_length, df=-stats.df)
 
 
-def _refuse_other(settings: dict[str, object], folder: Path) -> None:
-    if settings.get("format") != FORMAT or tuple(settings["columns"]) != COLUMNS:  # type: ignore[arg-type]
+def _refuse_other(settings: dict[str, Any], folder: Path) -> None:
+    if settings.get("format") != FORMAT or tuple(settings["columns"]) != COLUMNS:
         raise ModelError(
             f"{folder}: lexical statistics of format {settings.get('format', 1)} with fields {settings['columns']}; "
             f"this version reads format {FORMAT} with {COLUMNS}. Train the student again."
+        )
+    if settings["words"]["stems"] != "none" and settings["snowball"] != SNOWBALL:
+        raise ModelError(
+            f"{folder}: its words were stemmed by Snowball {settings['snowball']}, here is {SNOWBALL}. Install "
+            f"pystemmer {settings['snowball']}, or train the student again."
         )

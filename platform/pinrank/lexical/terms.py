@@ -19,27 +19,51 @@ Terms = NDArray[np.uint64]
 
 COLUMNS = (*FIELDS, "all")
 
-AS_THEY_STAND = WordSettings()
+READ = ("locale", *FIELDS)
+"""The columns of pin_text that become terms."""
+
+DEFAULT_WORDS = WordSettings()
+
+
+@dataclass(frozen=True)
+class QueryTerms:
+    """The words of a query in their order, repeated ones too; they become terms in the language of a pin."""
+
+    words: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def read_in(self, language: int) -> list[int]:
+        """Their term ids in one of stems.LANGUAGES, by its number."""
+        return [_term_id(stem(word, language)) for word in self.words]
 
 
 @dataclass(frozen=True)
 class FieldTerms:
-    """The term ids of P pins in K fields, in row-major order.
+    """The term ids of P pins in K fields, in row-major order, and the language in which each pin was read.
 
     terms uint64[T]; offsets int64[P*K+1]: field k of pin p is terms[offsets[p*K+k] : offsets[p*K+k+1]].
+    languages uint8[P]: places in stems.LANGUAGES.
     """
 
     terms: Terms
     offsets: NDArray[np.int64]
+    languages: NDArray[np.uint8]
     num_fields: int = len(FIELDS)
 
     def __len__(self) -> int:
-        return (len(self.offsets) - 1) // self.num_fields
+        return len(self.languages)
 
     def lengths(self) -> NDArray[np.int64]:
         """Number of terms of each pin in each field and in all of them, int64[P, K+1]."""
         in_fields_PK = np.diff(self.offsets).reshape(len(self), self.num_fields)
         return np.concatenate([in_fields_PK, in_fields_PK.sum(axis=1, keepdims=True)], axis=1)
+
+    def total_lengths(self) -> NDArray[np.int64]:
+        """Number of terms of each pin in all fields together, int64[P]."""
+        starts = self.offsets[:: self.num_fields]
+        return np.asarray(starts[1:] - starts[:-1])
 
     def take(self, pins: NDArray[np.integer]) -> "FieldTerms":
         """The terms of some pins, by position, in the order asked and as often as asked."""
@@ -47,28 +71,32 @@ class FieldTerms:
         starts_P = self.offsets[first_cell_P]
         cells_PK = first_cell_P[:, None] + np.arange(self.num_fields)
         sizes_PK = self.offsets[cells_PK + 1] - self.offsets[cells_PK]
-        return FieldTerms(self.terms[ranges(starts_P, sizes_PK.sum(axis=1))], starts_of(sizes_PK), self.num_fields)
+        terms = self.terms[ranges(starts_P, sizes_PK.sum(axis=1))]
+        return FieldTerms(terms, starts_of(sizes_PK), self.languages[pins], self.num_fields)
 
 
-def query_terms(query: str, locale: str | None = None, words: WordSettings = AS_THEY_STAND) -> Terms:
-    """The term ids of a query in the order of its words, repeated ones too, uint64[T].
+def query_terms(query: str) -> QueryTerms:
+    """The words of a query, in their order."""
+    return QueryTerms(tuple(tokenize(query)))
 
-    `words` are those of the statistics that the terms will meet.
+
+def field_terms(rows: Sequence[Mapping[str, str | None]], words: WordSettings = DEFAULT_WORDS) -> FieldTerms:
+    """The terms of pins given as mappings from the names of READ to text; an absent field is empty.
+
+    `words` are those of the statistics that the terms will meet. Raises ValueError for a row without a locale, which
+    may be None: a pin that training reads with its locale and serving without would have other features in each.
     """
-    return term_ids(_read(query, _language(locale, words)))
-
-
-def field_terms(rows: Sequence[Mapping[str, str | None]], words: WordSettings = AS_THEY_STAND) -> FieldTerms:
-    """The terms of pins given as mappings from the names of text.FIELDS, and 'locale', to text; absent ones are ''."""
-    tokens: list[str] = []
+    ids: list[int] = []
     ends = [0]
-    for row in rows:
-        language = _language(row.get("locale"), words)
+    languages = [_language(row, words) for row in rows]
+    for row, language in zip(rows, languages, strict=True):
         for name in FIELDS:
             if text := row.get(name):
-                tokens += _read(text, language)
-            ends.append(len(tokens))
-    return FieldTerms(term_ids(tokens), np.asarray(ends, dtype=np.int64))
+                ids += [_term_id(stem(word, language)) for word in tokenize(text)]
+            ends.append(len(ids))
+    return FieldTerms(
+        np.asarray(ids, dtype=np.uint64), np.asarray(ends, dtype=np.int64), np.asarray(languages, dtype=np.uint8)
+    )
 
 
 def term_ids(tokens: Sequence[str]) -> Terms:
@@ -90,13 +118,10 @@ def ranges(starts: NDArray[np.integer], sizes: NDArray[np.integer]) -> NDArray[n
     return np.asarray(np.arange(total) + np.repeat(starts - (ends - sizes), sizes), dtype=np.int64)
 
 
-def _language(locale: str | None, words: WordSettings) -> str | None:
-    return language_of(locale) if words.stems == "locale" else None
-
-
-def _read(text: str, language: str | None) -> list[str]:
-    tokens = tokenize(text)
-    return tokens if language is None else [stem(token, language) for token in tokens]
+def _language(row: Mapping[str, str | None], words: WordSettings) -> int:
+    if "locale" not in row:
+        raise ValueError(f"a pin's row has no 'locale', only {', '.join(row)}. Select the columns lexical.READ.")
+    return language_of(row["locale"], words)
 
 
 @functools.lru_cache(maxsize=2**18)

@@ -19,7 +19,7 @@ from pinrank.student.encoder import text_template, tokenise
 from pinrank.student.export import max_pin_tokens
 from pinrank.student.features import FeatureSpec, raw_features
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
-from pinrank.text import FIELDS, TextSettings, pin_text
+from pinrank.text import TextSettings, pin_text
 
 if TYPE_CHECKING:  # the actors that prepare do without torch
     import torch
@@ -48,7 +48,7 @@ class Prepare:
 
     def __call__(self, examples: pa.Table) -> pa.Table:
         queries = examples["query"].to_pylist()
-        rows = examples.select(list(FIELDS)).to_pylist()
+        rows = examples.select(list(lexical.READ)).to_pylist()
         texts = [pin_text(row, self.text) for row in rows]
         features_NF = self.spec.normalise(example_features(queries, rows, self.stats))
         columns = {
@@ -90,7 +90,7 @@ class Batch:
 
 def example_features(queries: list[str], rows: list[dict[str, str]], stats: LexicalStats) -> NDArray[np.float32]:
     """Raw features of pairs given as texts, float32[N, F]."""
-    terms = [lexical.query_terms(query, words=stats.words) for query in queries]
+    terms = [lexical.query_terms(query) for query in queries]
     return raw_features(terms, lexical.field_terms(rows, stats.words), stats)
 
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from pinrank.errors import JudgmentError
 from pinrank.faults import Fault, refuse_unknown_pins, split
 from pinrank.levels import NUM_LEVELS, probabilities
+from pinrank.lexical import READ
 from pinrank.soft_labels import logits_of, places, unusable_labels
-from pinrank.text import FIELDS
 
 EXAMPLES = pa.schema(
     [
         ("query", pa.string()),
-        *((field, pa.string()) for field in FIELDS),
+        *((name, pa.string()) for name in READ),
         ("source", pa.string()),
         ("target", pa.list_(pa.float32(), NUM_LEVELS)),  # P(level 1..5) that the student should give
         ("temperature", pa.float32()),  # at which target was made and the student's logits are read
@@ -85,11 +85,11 @@ def _examples(
     temperature: float,
     weights: pa.Array,
 ) -> pa.Table:
-    texts = pin_text.select(list(FIELDS)).take(pa.array(place))
+    texts = pin_text.select(list(READ)).take(pa.array(place))
     grades = _grades(rows) if "level" in rows.schema.names else pa.nulls(rows.num_rows, pa.float32())
     columns = {
         "query": rows["query"],
-        **{field: texts[field] for field in FIELDS},
+        **{name: texts[name] for name in READ},
         "source": rows["source"],
         "target": pa.FixedSizeListArray.from_arrays(pa.array(targets_NL.ravel(), pa.float32()), NUM_LEVELS),
         "temperature": pa.array(np.full(rows.num_rows, temperature), pa.float32()),

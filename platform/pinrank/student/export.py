@@ -134,9 +134,7 @@ class StudentBundle:
     def features(self, query: str, pins: FieldTerms) -> Floats:
         """Normalised features of one query with each pin, float32[N, F]."""
         query_of_pair = np.zeros(len(pins), dtype=np.int64)
-        raw_NF = features.raw_features(
-            [lexical.query_terms(query, words=self.stats.words)], pins, self.stats, query_of_pair
-        )
+        raw_NF = features.raw_features([lexical.query_terms(query)], pins, self.stats, query_of_pair)
         return self.spec.normalise(raw_NF)
 
     def logits(self, query_D: Floats, rows_NR: NDArray[np.float16], features_NF: Floats) -> Floats:

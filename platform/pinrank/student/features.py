@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pinrank import lexical
 from pinrank.errors import ModelError
-from pinrank.lexical import FieldTerms, LexicalStats, Terms
+from pinrank.lexical import FieldTerms, LexicalStats, QueryTerms
 
 Floats = NDArray[np.float32]
 
@@ -97,7 +97,7 @@ class FeatureSpec(BaseModel):
 
 
 def raw_features(
-    queries: Sequence[Terms],
+    queries: Sequence[QueryTerms],
     pins: FieldTerms,
     stats: LexicalStats,
     query_of_pair: NDArray[np.integer] | None = None,

@@ -38,7 +38,6 @@ from pinrank.student.prepare import Done, Job, prepare, units_of, write_inputs
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
-from pinrank.text import FIELDS
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +113,7 @@ def _prepared(
     """The records of all units by name; what they read is written first, and the same whenever it is written."""
     examples = {LEARNING: learning, DEV: dev}
     units = units_of(labels.files if labels else None, examples)
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(FIELDS)).to_pylist()))
+    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
     spec = _fit_spec(sample, stats)
     write_inputs(work, pin_text, examples, stats, spec)
     job = Job(work, settings, *((labels.files.where, _importance(labels.files, settings)) if labels else ()))
@@ -149,7 +148,7 @@ def _sample(learning: pa.Table, labels: Labels | None, pin_text: pa.Table, setti
 
 
 def _fit_spec(sample: pa.Table, stats: LexicalStats) -> FeatureSpec:
-    rows = sample.select(list(FIELDS)).to_pylist()
+    rows = sample.select(list(lexical.READ)).to_pylist()
     return features.fit(example_features(sample["query"].to_pylist(), rows, stats))
 
 
