@@ -6,7 +6,9 @@
 vllm, transformers    pairs/s through Ray Data at steady state over those of the bare engine on the same tokenised pairs
                       and cores; 1 is the floor. Steady state: from the first committed shard to the last.
 noop_us_per_row       what the job adds to a pair: wall time of a long job less that of a short one, by the pairs
-                      between, with an engine and a tokenizer that do nothing
+                      between, with an engine and a tokenizer that do nothing. Their difference must be many shards, or
+                      it is that of two starts: these sizes have a floor of LEAST_NOOP_ROWS
+noop_cpu_us_per_row   the same with the CPU time of all processes of the job, which other work changes less
 resume_wall           a job that is killed at half and run again, over an uninterrupted one and one more start
 memory_10m_vs_100k    largest memory of the job's processes at ten million pairs over that at a hundred thousand, with
                       the same engine and tokenizer
@@ -22,8 +24,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +49,8 @@ CPUS = 2
 ROWS_PER_SHARD = 512
 NOOP_ROWS_PER_SHARD = 4096
 ENGINE_ROWS = 6 * 1024
-NOOP_ROWS = (50_000, 500_000)
+NOOP_ROWS = (200_000, 1_000_000)
+LEAST_NOOP_ROWS = (100_000, 500_000)
 MEMORY_ROWS = (100_000, 10_000_000)
 RESUME_ROWS = 6 * 1024
 WORDS = (
@@ -117,20 +122,20 @@ def engine_ratios(folder: Path, scale: float) -> dict[str, float]:
 
 
 def noop_ratio(folder: Path, scale: float) -> dict[str, float]:
-    """Microseconds that a pair costs without engine and tokenizer."""
-    rows = [scaled(number, scale) for number in NOOP_ROWS]
+    """Microseconds of wall and CPU time that a pair costs without engine and tokenizer."""
+    rows = [max(scaled(number, scale), least) for number, least in zip(NOOP_ROWS, LEAST_NOOP_ROWS, strict=True)]
     for number in rows:
         write_tables(folder / f"noop-{number}", number)
-    found = []
+    found: dict[str, list[float]] = {"wall_s": [], "cpu_s": []}
     for turn in range(ROUNDS):
-        short_s, long_s = (
-            in_a_process("job", folder, f"noop-{number}", "noop", f"noop-{number}-{turn}", str(NOOP_ROWS_PER_SHARD))[
-                "wall_s"
-            ]
+        short, long = (
+            in_a_process("job", folder, f"noop-{number}", "noop", f"noop-{number}-{turn}", str(NOOP_ROWS_PER_SHARD))
             for number in rows
         )
-        found.append(1e6 * (long_s - short_s) / (rows[1] - rows[0]))
-    return {"noop_us_per_row": statistics.median(found)}
+        for name, slopes in found.items():
+            slopes.append(1e6 * (long[name] - short[name]) / (rows[1] - rows[0]))
+    wall_us, cpu_us = (statistics.median(slopes) for slopes in found.values())
+    return {"noop_us_per_row": wall_us, "noop_cpu_us_per_row": cpu_us}
 
 
 def resume_ratio(folder: Path, scale: float) -> dict[str, float]:
@@ -160,17 +165,45 @@ def memory_ratio(folder: Path, scale: float) -> dict[str, float]:
 
 
 def in_a_process(kind: str, *arguments: object) -> dict[str, Any]:
-    """What a part of this file measured in a process of its own, with the largest memory of its processes."""
+    """What a part of this file measured in a process of its own, with CPU time and largest memory of its processes."""
     begun = time.perf_counter()
-    with started(kind, *arguments) as process, memory_of(process.pid, every_s=0.5) as memory:
+    with (
+        started(kind, *arguments) as process,
+        memory_of(process.pid, every_s=0.5) as memory,
+        cpu_of(process.pid) as cpu_s_of,
+    ):
         output, _ = process.communicate()
     process_s = time.perf_counter() - begun
     if process.returncode:
         raise RuntimeError(f"{kind} {arguments} ended with exit code {process.returncode}")
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    found |= {"process_s": process_s, "peak_bytes": memory.peak_bytes}
+    found |= {"process_s": process_s, "peak_bytes": memory.peak_bytes, "cpu_s": round(sum(cpu_s_of.values()), 2)}
     print(json.dumps({"part": [kind, *map(str, arguments[1:])], **found}), file=sys.stderr, flush=True)
     return found
+
+
+@contextmanager
+def cpu_of(pid: int, every_s: float = 0.1) -> Iterator[dict[int, float]]:
+    """CPU seconds of a process and each of its descendants, by process id, as they were last seen."""
+    found: dict[int, float] = {}
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(every_s):
+            with suppress(psutil.Error):
+                root = psutil.Process(pid)
+                for process in [root, *root.children(recursive=True)]:
+                    with suppress(psutil.Error):
+                        times = process.cpu_times()
+                        found[process.pid] = times.user + times.system
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        sampler.join()
 
 
 def killed_after(shards: int, folder: Path, *arguments: str) -> float:
@@ -231,7 +264,7 @@ def job(folder: str, name: str, engine: str, output: str, rows_per_shard: str) -
 
 def bare(folder: str, name: str, engine: str) -> dict[str, float]:
     """Pairs/s of an engine alone, in this process, on tokenised pairs in the order in which the job grades them."""
-    from pinrank.labeling.shards import GRADED, joined, ordered, rendered
+    from pinrank.labeling.shards import GRADED, joined, ordered, rendered, with_order_hash
     from pinrank.teacher.score import open_engine, open_tokenizer
 
     teacher = f"{folder}/teacher"
@@ -239,7 +272,7 @@ def bare(folder: str, name: str, engine: str) -> dict[str, float]:
     pairs = tables.read(f"{folder}/{name}/sampled_pairs", tables.SAMPLED_PAIRS)
     texts = tables.read(f"{folder}/{name}/pin_text", tables.PIN_TEXT)
     pins = rendered(texts, pairs.column("pin_id"), opened.card.text)
-    rows = ordered(joined(pairs, pins, GRADED.empty_table()), "query")
+    rows = ordered(joined(with_order_hash(pairs, "query"), pins, GRADED.empty_table()), "query")
     told = list(zip(rows.column("query").to_pylist(), rows.column("pin_text").to_pylist(), strict=True))
     prompts = open_tokenizer(teacher).prompts(told)
     opened.grade(prompts[:128])

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from pinrank.errors import CommitError
 from pinrank.shard_folder import Shard
 from pinrank.shard_work import Work, content_hash, read_work, write_work
 
@@ -44,8 +44,19 @@ def test_shards_hold_a_fixed_number_of_rows_and_the_last_one_the_rest(tmp_path: 
 
 def test_a_shards_rows_are_read_back_by_its_place(tmp_path: Path) -> None:
     work = work_of(tmp_path, [ROWS])
-    batch = pa.table({"shard": [work.shards[1].name], "group": [1], "work": [str(work.path)]})
-    assert read_work(batch).equals(ROWS.slice(2, 2))
+    second, third = work.todo({work.shards[0].name})
+    assert [read_work(pa.Table.from_pylist([told])) for told in (second, third)] == [ROWS.slice(2, 2), ROWS.slice(4)]
+    assert work.rows(1) == ROWS.slice(2, 2)
+
+
+def test_a_damaged_work_file_is_an_error(tmp_path: Path) -> None:
+    work = work_of(tmp_path, [ROWS])
+    content = bytearray(work.path.read_bytes())
+    content[work.places[1].offset + 100] ^= 1
+    work.path.write_bytes(content)
+    assert work.rows(0) == ROWS.slice(0, 2)
+    with pytest.raises(CommitError, match="changed since this job wrote it"):
+        work.rows(1)
 
 
 def test_a_work_file_of_a_job_that_has_ended_is_not_taken_for_another(tmp_path: Path) -> None:
@@ -59,7 +70,7 @@ def test_pieces_of_any_size_make_the_same_shards(tmp_path: Path, cuts: list[int]
     pieces = [ROWS.slice(start, stop - start) for start, stop in pairwise(bounds)]
     found = work_of(tmp_path, pieces)
     assert found.shards == work_of(tmp_path, [ROWS]).shards
-    assert pq.read_table(found.path).equals(ROWS)
+    assert pa.concat_tables([found.rows(number) for number in range(len(found.shards))]) == ROWS
 
 
 def test_another_value_renames_only_the_shard_that_holds_it(tmp_path: Path) -> None:

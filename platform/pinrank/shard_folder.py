@@ -1,7 +1,7 @@
 """An output folder that fills shard by shard, and may be killed at any moment.
 
     .lock                         held by the one job that may write; the kernel frees it when its process ends
-    .work-*.parquet               the ordered rows of the running job, one row group a shard (pinrank.shard_work)
+    .work-*.arrows                the ordered rows of the running job (pinrank.shard_work)
     .spill/                       rows on their way into that order
     .shard-HASH.parquet.*.tmp     a shard being written
     shard-HASH.parquet            a committed shard: complete, synced, never changed again
@@ -77,9 +77,12 @@ class CommittedShard(BaseModel):
     sha256: str
 
 
-def hash_of(content: bytes) -> str:
-    """16 hex digits (BLAKE2b-64)."""
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
+def hash_of(*parts: bytes | memoryview) -> str:
+    """16 hex digits of the parts one after the other (BLAKE2b-64)."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 @contextmanager

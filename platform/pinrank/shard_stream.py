@@ -1,13 +1,13 @@
 """Doing the shards of a folder that are missing, as a stream of Ray Data.
 
 A row of the stream is a whole shard, never a row of the work: what Ray moves, retries and reports is the unit that is
-committed. Its first stage gets rows that name a shard and its row group in the work file (pinrank.shard_work); its last
+committed. Its first stage gets rows that name a shard and its place in the work file (pinrank.shard_work); its last
 stage commits the shard and says so with the row that `reported` makes.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
 import ray
@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from pinrank.errors import CommitError
 from pinrank.ray_stream import batches_of
 from pinrank.shard_progress import Progress
-from pinrank.shard_work import Work
+from pinrank.shard_work import Todo, Work
 
 
 def _least_to_most(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -32,8 +32,17 @@ def _least_to_most(bounds: tuple[int, int]) -> tuple[int, int]:
 Concurrency = Annotated[tuple[int, int], AfterValidator(_least_to_most)]
 """How many actors a stage has, at least and at most."""
 
-Todo = list[dict[str, Any]]
-"""Rows that name a shard: `shard`, its `group` in the file `work`."""
+
+@dataclass(frozen=True)
+class Tasks:
+    """The first stage: what is done to a row of Todo, the CPUs that a task takes, and how many shards.
+
+    A task costs Ray 10 ms and more, whatever it does, so that many shards a task suit those that are prepared soon.
+    """
+
+    prepare: Callable[..., pa.Table]
+    cpus: float
+    shards: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,9 @@ class Actors:
     resources: Mapping[str, float] = field(default_factory=dict)
 
 
+TASKS_AT_LEAST = 16
+"""Of the first stage, where there are so many shards, however many of them a task takes."""
+
 MOST_DEATHS_AT_START = 3
 """Actors that may die in a row while they open what they need: a lost machine is replaced, a broken model is not."""
 
@@ -58,13 +70,12 @@ def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Da
 
     Raises the PinrankError of a stage as it is, and CommitError when nothing moves for stall_timeout_s.
     """
-    missing = [(group, shard.name) for group, shard in enumerate(work.shards) if shard.name not in done]
-    todo = [{"shard": name, "group": group, "work": str(work.path)} for group, name in missing]
-    if not todo:
+    if not (todo := work.todo(done)):
         return
     try:
         stream = stream_of(todo)
         stream.context.max_consecutive_actor_init_deaths = MOST_DEATHS_AT_START
+        stream.context.target_max_block_size = 1  # byte: whatever a stage makes of a shard is handed on at once
         rows_done = sum(shard.stop - shard.start for shard in work.shards if shard.name in done)
         progress = Progress(name, rows_done, work.num_rows)
         for shards in batches_of(stream, stall_timeout_s):
@@ -75,14 +86,13 @@ def finish(name: str, work: Work, done: set[str], stream_of: Callable[[Todo], Da
         raise CommitError(f"the job stopped: {said}. The same command goes on from here.") from error
 
 
-def two_stages(
-    todo: Todo, prepare: Callable[..., pa.Table], prepare_cpus: float, stage: type, actors: Actors, job: object
-) -> Dataset:
-    """A stream of whole shards: tasks prepare(batch, job=job), then actors of the class stage(job)."""
+def two_stages(todo: Todo, tasks: Tasks, stage: type, actors: Actors, job: object) -> Dataset:
+    """A stream of whole shards: tasks.prepare(batch, job=job), then actors of the class stage(job)."""
     least, most = actors.concurrency
+    most_tasks = min(len(todo), max(TASKS_AT_LEAST, -(-len(todo) // tasks.shards)))
     return (
-        ray.data.from_items(todo, override_num_blocks=len(todo))
-        .map_batches(prepare, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=prepare_cpus)
+        ray.data.from_items(todo, override_num_blocks=most_tasks)
+        .map_batches(tasks.prepare, fn_kwargs={"job": job}, batch_size=1, batch_format="pyarrow", num_cpus=tasks.cpus)
         .map_batches(
             stage,
             fn_constructor_kwargs={"job": job},

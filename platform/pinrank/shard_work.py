@@ -1,34 +1,62 @@
 """The ordered rows of a job on disk, cut into shards while they stream by: one piece and one shard are in memory.
 
-The work file has one row group a shard. Its name is another one in every run: a worker that outlived a killed job finds
+The work file holds a shard after the other, each a stream of its own (pinrank.spill), so that to read one takes no look
+at the others, however many there are. Its name is another one in every run: a worker that outlived a killed job finds
 its file gone, and never takes the rows of the next job for its own.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import xxhash
 
-from pinrank.parquet import CHECKED
+from pinrank.errors import CommitError
 from pinrank.shard_folder import Shard, Terms, hash_of
+from pinrank.spill import decoded, encoded
+
+Todo = list[dict[str, Any]]
+"""Rows that name a shard and where it lies: `shard`, `work` (a file), `offset`, `size` (bytes), `checksum`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a shard lies in the work file, and the xxh3 of its bytes: a damaged one is never taken for its rows."""
+
+    offset: int
+    size: int
+    checksum: int
 
 
 @dataclass(frozen=True)
 class Work:
-    """A work file and the shards that its row groups are, in their order."""
+    """A work file, the shards in it in their order, and the place of each."""
 
     path: Path
     shards: tuple[Shard, ...]
+    places: tuple[Place, ...]
 
     @property
     def num_rows(self) -> int:
         """Rows of all shards."""
         return self.shards[-1].stop if self.shards else 0
+
+    def todo(self, done: Container[str]) -> Todo:
+        """The shards that are not done."""
+        return [
+            {"shard": shard.name, "work": str(self.path), **vars(place)}
+            for shard, place in zip(self.shards, self.places, strict=True)
+            if shard.name not in done
+        ]
+
+    def rows(self, number: int) -> pa.Table:
+        """The rows of a shard by its place in the order; CommitError when the file is damaged."""
+        return _read(self.path, self.places[number])
 
 
 def write_work(
@@ -39,43 +67,54 @@ def write_work(
     Every shard but the last has rows_per_shard rows. named_by: the columns whose values a shard is named by; each can
     be cast to text.
     """
-    path = output / f".work-{uuid.uuid4().hex[:12]}.parquet"
+    path = output / f".work-{uuid.uuid4().hex[:12]}.arrows"
     shards: list[Shard] = []
-    writer: pq.ParquetWriter | None = None
-    try:
+    places: list[Place] = []
+    with path.open("wb") as file:
         for rows in _cut(pieces, rows_per_shard):
-            writer = writer or pq.ParquetWriter(path, rows.schema, **CHECKED)
-            writer.write_table(rows, row_group_size=rows.num_rows)
+            stream = encoded(rows)
+            places.append(Place(file.tell(), stream.size, _checksum(stream)))
+            file.write(stream)
             start = shards[-1].stop if shards else 0
             shards.append(Shard(content_hash(rows.select(list(named_by)), terms.hash), start, start + rows.num_rows))
-    finally:
-        if writer is not None:
-            writer.close()
-    return Work(path, tuple(shards))
+    return Work(path, tuple(shards), tuple(places))
 
 
 def read_work(batch: pa.Table) -> pa.Table:
-    """The rows of the shard that a row of the stream (`shard_stream.Todo`) names."""
-    with pq.ParquetFile(batch.column("work")[0].as_py(), page_checksum_verification=True) as file:
-        return file.read_row_group(batch.column("group")[0].as_py())
+    """The rows of the shard that a row of Todo names; CommitError when the work file is damaged."""
+    told = batch.to_pylist()[0]
+    return _read(Path(told["work"]), Place(told["offset"], told["size"], told["checksum"]))
 
 
 def content_hash(rows: pa.Table, terms: str) -> str:
     """16 hex digits of the values, whatever the chunks and buffers in which they lie, and of the terms."""
-    parts = [terms.encode()]
+    parts: list[bytes | memoryview] = [terms.encode()]
     for column in rows.columns:
         text = column.cast(pa.large_string()).combine_chunks()
         lengths_N = pc.fill_null(pc.binary_length(text), -1).to_numpy(zero_copy_only=False).astype("<i8")
         parts += [lengths_N.tobytes(), _bytes_of(pc.fill_null(text, ""))]
-    return hash_of(b"".join(parts))
+    return hash_of(*parts)
 
 
-def _bytes_of(text: pa.LargeStringArray) -> bytes:
+def _read(path: Path, place: Place) -> pa.Table:
+    with path.open("rb") as file:
+        file.seek(place.offset)
+        stream = file.read(place.size)
+    if _checksum(stream) != place.checksum:
+        raise CommitError(f"{path}: changed since this job wrote it, so the disk is at fault. Run the command again.")
+    return decoded(stream)
+
+
+def _checksum(stream: bytes | pa.Buffer) -> int:
+    return xxhash.xxh3_64_intdigest(stream) >> 1  # 63 bits, as the rows that carry it have signed numbers
+
+
+def _bytes_of(text: pa.LargeStringArray) -> bytes | memoryview:
     _, offsets, data = text.buffers()
     if data is None or not len(text):
         return b""
     first, last = np.frombuffer(offsets, dtype=np.int64)[[text.offset, text.offset + len(text)]].tolist()
-    return memoryview(data)[first:last].tobytes()
+    return memoryview(data)[first:last]
 
 
 def _cut(pieces: Iterable[pa.Table], rows_per_shard: int) -> Iterator[pa.Table]:

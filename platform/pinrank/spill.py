@@ -43,8 +43,7 @@ def spill(data: pa.Table, keys_N: Callable[[], Hashes], num_partitions: int, fil
     offsets = [0]
     with pa.OSFile(str(file), "wb") as sink:
         for part in parts:
-            with pa.ipc.new_stream(sink, data.schema, options=_OPTIONS) as stream:
-                stream.write_table(part.combine_chunks())
+            sink.write(encoded(part))
             offsets.append(sink.tell())
     return Spilled(str(file), tuple(offsets))
 
@@ -55,8 +54,21 @@ def read_partition(spilled: Sequence[Spilled], partition: int, schema: pa.Schema
     for each in spilled:
         with pa.OSFile(each.file, "rb") as source:
             source.seek(each.offsets[partition])
-            tables.append(pa.ipc.open_stream(source.read(_length(each, partition))).read_all())
+            tables.append(decoded(source.read(_length(each, partition))))
     return pa.concat_tables(tables).unify_dictionaries()
+
+
+def encoded(rows: pa.Table) -> pa.Buffer:
+    """Rows as one stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=_OPTIONS) as stream:
+        stream.write_table(rows.combine_chunks())
+    return sink.getvalue()
+
+
+def decoded(stream: bytes | pa.Buffer) -> pa.Table:
+    """The rows of a stream."""
+    return pa.ipc.open_stream(stream).read_all()
 
 
 def _length(each: Spilled, partition: int) -> int:

@@ -137,7 +137,16 @@ def fingerprint(fields: Mapping[str, str]) -> str:
 
 def pair_key(query: str, pin_id: str) -> str:
     """32 hex digits (BLAKE2b-128) that name a (query, pin) pair, whatever the query's spelling."""
-    return hashlib.blake2b(f"{normalise_query(query)}\x1f{pin_id}".encode(), digest_size=16).hexdigest()
+    return pair_keys([query], [pin_id])[0]
+
+
+def pair_keys(queries: Sequence[str], pin_ids: Sequence[str]) -> list[str]:
+    """`pair_key` of many pairs, in their order; a query that comes again and again is normalised once."""
+    before = {query: f"{normalise_query(query)}\x1f".encode() for query in set(queries)}
+    return [
+        hashlib.blake2b(before[query] + pin_id.encode(), digest_size=16).hexdigest()
+        for query, pin_id in zip(queries, pin_ids, strict=True)
+    ]
 
 
 def join_list(entries: Sequence[str] | None) -> str:

@@ -41,11 +41,9 @@ def label(folder: Path, output: Path) -> None:
         done = shard_folder.committed(output, work.shards, grading)
         job = Job(output, str(folder / "teacher"), EngineSettings(), grading, opening=RAISING)
         grader = Grader(job)
-        for group, shard in enumerate(work.shards):
-            if shard.name not in done:
-                named = pa.table({"shard": [shard.name], "group": [group], "work": [str(work.path)]})
-                pairs = tokenise(named, job).column("pairs").combine_chunks().flatten()
-                grader.commit(shard.name, pa.Table.from_struct_array(pairs))
+        for told in work.todo(done):
+            pairs = tokenise(pa.Table.from_pylist([told]), job).column("pairs").combine_chunks().flatten()
+            grader.commit(told["shard"], pa.Table.from_struct_array(pairs))
         shard_folder.publish(output, survey(output, work.shards, grading))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pinrank.labeling.shards import GRADED, PAIRS, WORK, Grading, joined, ordered, rendered
+from pinrank.labeling.shards import GRADED, PAIRS, WORK, Grading, joined, ordered, rendered, with_order_hash
 from pinrank.shard_work import Work, write_work
 from pinrank.tables import PIN_TEXT, SAMPLED_PAIRS, SOFT_LABELS
 from pinrank.text import FIELDS, TextSettings, fingerprint, pair_key
@@ -33,7 +33,7 @@ def pin_texts(**titles: str) -> pa.Table:
 def work_rows(pairs: pa.Table, texts: pa.Table, grading: Grading = GRADING, graded: pa.Table | None = None) -> pa.Table:
     """The pairs as WORK, in the order in which they are graded."""
     pins = rendered(texts, pairs.column("pin_id"), grading.text)
-    return ordered(joined(pairs, pins, graded or GRADED.empty_table()), grading.order)
+    return ordered(joined(with_order_hash(pairs, grading.order), pins, graded or GRADED.empty_table()), grading.order)
 
 
 def write(folder: Path, rows: pa.Table, grading: Grading = GRADING) -> Work:
@@ -51,3 +51,8 @@ def labels(rows: pa.Table, grading: Grading = GRADING, last: float = 4.0) -> pa.
     }
     chosen = [columns[name] if name in columns else rows.column(name) for name in SOFT_LABELS.schema.names]
     return pa.table(chosen, schema=SOFT_LABELS.schema)
+
+
+def all_rows(work: Work) -> pa.Table:
+    """The rows of a work file."""
+    return pa.concat_tables([WORK.empty_table(), *(work.rows(number) for number in range(len(work.shards)))])

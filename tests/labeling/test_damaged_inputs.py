@@ -12,7 +12,7 @@ from pinrank import tables
 from pinrank.errors import PinrankError, TableError
 from pinrank.labeling.work import Inputs, prepare
 from pinrank.shard_folder import exclusive
-from tests.labeling.rows import GRADING, pin_texts, sampled
+from tests.labeling.rows import GRADING, all_rows, pin_texts, sampled
 
 PINS = {f"p{number}": f"title {number} of some words" for number in range(5)}
 PAIRS = [(f"query {query}", pin) for query in range(4) for pin in PINS]
@@ -32,7 +32,7 @@ def rows_of(folder: Path, max_share: float = 0.0) -> pa.Table:
     """The work that the inputs make."""
     with exclusive(folder / "out"):
         inputs = Inputs(str(folder / "sampled_pairs"), str(folder / "pin_text"), [], max_share)
-        return pq.read_table(prepare(inputs, folder / "out", GRADING).work.path)
+        return all_rows(prepare(inputs, folder / "out", GRADING).work)
 
 
 @pytest.fixture(scope="module")

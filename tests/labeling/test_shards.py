@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinrank.labeling.shards import GRADED, WORK, joined, rendered, ungradable, wrong_keys
+from pinrank.labeling.shards import GRADED, WORK, joined, rendered, ungradable, with_order_hash, wrong_keys
 from pinrank.text import FieldBudgets, TextSettings, packed, pair_key
 from tests.labeling.rows import GRADING, pin_texts, sampled, work_rows
 
@@ -72,7 +72,7 @@ def test_a_grade_is_known_only_of_the_same_pair_and_the_same_text() -> None:
         ("other", "p3", printed["p3"], 4.0),
     )
     pairs = sampled(("boots", "p1"), ("boots", "p2"), ("cake", "p3"))
-    rows = joined(pairs, rendered(texts, pairs.column("pin_id"), TEXT), earlier)
+    rows = joined(with_order_hash(pairs, "query"), rendered(texts, pairs.column("pin_id"), TEXT), earlier)
     assert rows.column("logits").to_pylist() == [[1, 0, 0, 0, 0], None, None]
     assert rows.column("num_tokens").to_pylist() == [7, None, None]
 

@@ -15,7 +15,7 @@ from pinrank.labeling.store import Finished, finished
 from pinrank.labeling.work import Inputs, Prepared, prepare
 from pinrank.parquet import open_dataset
 from pinrank.shard_folder import commit_shard, exclusive, publish
-from tests.labeling.rows import GRADING, labels, pin_texts, sampled
+from tests.labeling.rows import GRADING, all_rows, labels, pin_texts, sampled
 
 PINS = {f"p{number}": f"title {number}" for number in range(7)}
 PAIRS = [(f"query {query}", pin) for query in range(10) for pin in PINS]
@@ -36,14 +36,14 @@ def inputs(folder: Path, earlier: list[Finished] | None = None, max_share: float
 def prepared(folder: Path, given: Inputs, grading: Grading = GRADING, name: str = "out") -> tuple[Prepared, pa.Table]:
     with exclusive(folder / name):
         found = prepare(given, folder / name, grading)
-        return found, pq.read_table(found.work.path)
+        return found, all_rows(found.work)
 
 
 def label(folder: Path, given: Inputs, grading: Grading = GRADING) -> Path:
     """Grade all that is to be graded; returns the finished folder."""
     with exclusive(folder):
         found = prepare(given, folder, grading)
-        rows = pq.read_table(found.work.path)
+        rows = all_rows(found.work)
         for shard in found.work.shards:
             commit_shard(labels(rows.slice(shard.start, shard.stop - shard.start)), folder, shard.name, grading)
         publish(folder, survey(folder, found.work.shards, grading))

@@ -18,8 +18,8 @@ from pinrank.captions.work import Captioning
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
 from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
-from pinrank.shard_stream import Actors, Concurrency, Todo, finish, reported, two_stages
-from pinrank.shard_work import Work, read_work
+from pinrank.shard_stream import Actors, Concurrency, Tasks, finish, reported, two_stages
+from pinrank.shard_work import Todo, Work, read_work
 from pinrank.tables import CAPTIONS, quarantine
 
 if TYPE_CHECKING:
@@ -168,4 +168,4 @@ def _open(job: Job) -> Captioner:
 
 def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> "Dataset":
     actors = Actors(workers.concurrency, workers.model_cpus, workers.model_gpus, workers.model_threads)
-    return two_stages(todo, fetch, workers.fetch_cpus, CaptionStage, actors, job)
+    return two_stages(todo, Tasks(fetch, workers.fetch_cpus), CaptionStage, actors, job)

@@ -8,7 +8,10 @@ import pyarrow as pa
 from pinrank.faults import Fault, refuse_too_many, split
 from pinrank.parquet import remove_folder, write_folder
 
-NUMBER = "_row"
+ADDED = "_"
+"""How the names of columns begin that a job adds to its input's."""
+
+NUMBER = f"{ADDED}row"
 """Column with a row's number, from 0 through the input's files in the order of their names (int64)."""
 
 
@@ -32,7 +35,8 @@ class BadRows:
             return rows
         numbers_N = rows.column(NUMBER).to_numpy()
         at_fault_N = np.unique(np.concatenate([each.rows for each in found]))
-        _, record = split(rows.drop_columns(NUMBER), found, self.where)
+        given = rows.select([name for name in rows.column_names if not name.startswith(ADDED)])
+        _, record = split(given, found, self.where)
         self._records.append(record.set_column(1, "row", pa.array(numbers_N[at_fault_N])))
         self.count += len(at_fault_N)
         for each in found:

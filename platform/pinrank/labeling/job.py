@@ -25,8 +25,8 @@ from pinrank.labeling.poison import Gate, Graded, Tries, grade_without_poison
 from pinrank.labeling.shards import WORK, Grading
 from pinrank.levels import NUM_LEVELS
 from pinrank.shard_folder import QUARANTINE, commit_shard, shard_path
-from pinrank.shard_stream import Actors, Concurrency, Todo, finish, reported, two_stages
-from pinrank.shard_work import Work, read_work
+from pinrank.shard_stream import Actors, Concurrency, Tasks, finish, reported, two_stages
+from pinrank.shard_work import Todo, Work, read_work
 from pinrank.soft_labels import logits_of
 from pinrank.tables import SOFT_LABELS, quarantine
 from pinrank.teacher.engine import EngineDead
@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 SENT = [field for field in WORK if field.name != "pin_text"]
 TOKENISED = pa.struct([*SENT, pa.field("token_ids", pa.list_(pa.int32())), pa.field("second_start", pa.int32())])
 """A pair between the two stages; no tokens where its grade is known."""
+
+
+SHARDS_PER_TASK = 8
+"""That a task tokenises, one after the other; each goes to an engine as soon as it is ready."""
 
 
 class Tokenizer(Protocol):
@@ -226,7 +230,7 @@ def _stream(job: Job, todo: Todo, workers: WorkerSettings) -> Dataset:
         accelerator_type=workers.accelerator_type,
         resources=workers.resources,
     )
-    return two_stages(todo, tokenise, workers.tokenise_cpus, Grader, actors, job)
+    return two_stages(todo, Tasks(tokenise, workers.tokenise_cpus, SHARDS_PER_TASK), Grader, actors, job)
 
 
 @lru_cache(maxsize=1)
@@ -236,5 +240,4 @@ def _tokenizer(opening: Callable[[str], Tokenizer], folder: str, version: str) -
 
 def prompts_of(pairs: pa.Table) -> list[Prompt]:
     """The prompts of pairs that all have tokens."""
-    starts = pairs.column("second_start").to_pylist()
-    return [Prompt(ids, start) for ids, start in zip(pairs.column("token_ids").to_pylist(), starts, strict=True)]
+    return list(map(Prompt, pairs.column("token_ids").to_pylist(), pairs.column("second_start").to_pylist()))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.errors import ParityError
@@ -60,16 +59,15 @@ def needs_probe(kind: str, engine: EngineSettings, settings: ParitySettings) -> 
 def pairs_to_grade(work: Work, most: int) -> list[tuple[str, str]]:
     """At most so many (query, pin text) whose grade is not known, from shards that lie evenly through the work."""
     found: list[tuple[str, str]] = []
-    with pq.ParquetFile(work.path, page_checksum_verification=True) as file:
-        rows_per_shard = work.shards[0].stop
-        num_shards = min(len(work.shards), max(FEWEST_SHARDS, -(-most // rows_per_shard)), most)
-        for group in np.linspace(0, len(work.shards) - 1, num_shards).astype(int).tolist():
-            rows = file.read_row_group(group, columns=["query", "pin_text", "logits"])
-            unknown = rows.filter(rows.column("logits").is_null())
-            wanted = -(-most // num_shards)
-            places = np.unique(np.linspace(0, unknown.num_rows - 1, min(wanted, unknown.num_rows)).astype(int))
-            some = unknown.take(pa.array(places, pa.int64()))
-            found += zip(some.column("query").to_pylist(), some.column("pin_text").to_pylist(), strict=True)
+    rows_per_shard = work.shards[0].stop
+    num_shards = min(len(work.shards), max(FEWEST_SHARDS, -(-most // rows_per_shard)), most)
+    for number in np.linspace(0, len(work.shards) - 1, num_shards).astype(int).tolist():
+        rows = work.rows(number)
+        unknown = rows.filter(rows.column("logits").is_null())
+        wanted = -(-most // num_shards)
+        places = np.unique(np.linspace(0, unknown.num_rows - 1, min(wanted, unknown.num_rows)).astype(int))
+        some = unknown.take(pa.array(places, pa.int64()))
+        found += zip(some.column("query").to_pylist(), some.column("pin_text").to_pylist(), strict=True)
     return found[:most]
 
 

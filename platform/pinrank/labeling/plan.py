@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -86,13 +85,9 @@ class Plan:
 
 
 def pairs_left(work: Work, done: set[str]) -> int:
-    """Pairs whose grade is not known, in the shards that are not done; reads the footer of the work file alone."""
-    with pq.ParquetFile(work.path) as file:
-        column = file.schema_arrow.get_field_index("num_tokens")
-        leaves = [file.metadata.schema.column(number).path for number in range(file.metadata.num_columns)]
-        place = leaves.index(file.schema_arrow.field(column).name)
-        groups = [group for group, shard in enumerate(work.shards) if shard.name not in done]
-        return sum(file.metadata.row_group(group).column(place).statistics.null_count for group in groups)
+    """Pairs whose grade is not known, in the shards that are not done."""
+    left = [number for number, shard in enumerate(work.shards) if shard.name not in done]
+    return sum(work.rows(number).column("logits").null_count for number in left)
 
 
 def measure(job: Job, pairs: list[tuple[str, str]]) -> Speed:

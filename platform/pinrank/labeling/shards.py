@@ -5,16 +5,16 @@ A shard is read, tokenised, graded and committed as one unit (pinrank.shard_fold
 
 from typing import ClassVar, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from pinrank.faults import Fault, fault
-from pinrank.keys import Hashes, column_hashes, repeated_hashes
+from pinrank.keys import column_hashes, repeated_hashes
+from pinrank.labeling.bad_rows import ADDED
 from pinrank.shard_folder import Terms
 from pinrank.tables import SAMPLED_PAIRS, SOFT_LABELS
-from pinrank.text import FIELDS, TextSettings, normalise_query, packed, pair_key
+from pinrank.text import FIELDS, TextSettings, normalise_query, packed, pair_keys
 
 Order = Literal["query", "pin"]
 """What the pairs that lie together have in common."""
@@ -36,6 +36,12 @@ KNOWN = pa.schema([SOFT_LABELS.schema.field(name) for name in ("logits", "num_to
 
 WORK = pa.schema([*PAIRS, *KNOWN])
 """A row of the work file."""
+
+ORDER_HASH = f"{ADDED}order"
+"""Column with the hash by which rows are ordered (uint64)."""
+
+KEYED = WORK.append(pa.field(ORDER_HASH, pa.uint64()))
+"""A row on its way into the work file."""
 
 GRADED = pa.schema([*(SOFT_LABELS.schema.field(name) for name in ("pair_key", "pin_id", "fingerprint")), *KNOWN])
 """A row of an earlier job's labels."""
@@ -81,15 +87,16 @@ def ungradable(pairs: pa.Table, pins: pa.Table) -> list[Fault]:
 
 def wrong_keys(pairs: pa.Table) -> list[Fault]:
     """The pairs (SAMPLED_PAIRS) whose key is not that of their query and pin; null ids are faults of their own."""
-    columns = (pairs.column(name).to_pylist() for name in ("pair_key", "query", "pin_id"))
-    rows = zip(*columns, strict=True)
-    wrong = [None not in (key, query, pin_id) and key != pair_key(query, pin_id) for key, query, pin_id in rows]
+    queries, pin_ids = pairs.column("query"), pairs.column("pin_id")
+    keys = pair_keys(pc.fill_null(queries, "").to_pylist(), pc.fill_null(pin_ids, "").to_pylist())
+    known = pc.and_(pc.is_valid(queries), pc.is_valid(pin_ids))
+    wrong = pc.and_(known, pc.not_equal(pairs.column("pair_key"), pa.array(keys, pa.string())))
     mend = "Run sample_impressions, or make the keys with pinrank.text.pair_key."
-    return fault("pair_key", "is not the key of its query and pin", mend, np.asarray(wrong, dtype=bool))
+    return fault("pair_key", "is not the key of its query and pin", mend, wrong)
 
 
 def joined(pairs: pa.Table, pins: pa.Table, graded: pa.Table) -> pa.Table:
-    """Pairs (SAMPLED_PAIRS), their rendered pins and earlier grades (GRADED) as WORK, in the order of the pairs.
+    """Pairs (with_order_hash), their rendered pins and earlier grades (GRADED) as KEYED, in the order of the pairs.
 
     Every pin must be among the rendered ones (see `ungradable`). A grade is known where pair and fingerprint are those
     of an earlier one; of several, the first counts.
@@ -99,27 +106,28 @@ def joined(pairs: pa.Table, pins: pa.Table, graded: pa.Table) -> pa.Table:
     earlier = _graded_key(graded.column("pair_key"), graded.column("fingerprint")).combine_chunks()
     row = pc.index_in(_graded_key(pairs.column("pair_key"), found["fingerprint"]), earlier)
     found |= {name: graded.column(name).take(row) for name in KNOWN.names}
-    return pa.table([found[name] if name in found else pairs.column(name) for name in WORK.names], schema=WORK)
+    return pa.table([found[name] if name in found else pairs.column(name) for name in KEYED.names], schema=KEYED)
 
 
-def order_hashes(rows: pa.Table, order: Order) -> Hashes:
-    """A hash of each row of WORK by which the rows are ordered: the same for all spellings of a query, or for a pin."""
+def with_order_hash(pairs: pa.Table, order: Order) -> pa.Table:
+    """The pairs with a hash by which they are ordered: the same for all spellings of a query, or for a pin."""
     if order == "pin":
-        return repeated_hashes(rows.column("pin_id"))
-    encoded = rows.column("query").combine_chunks().dictionary_encode()
-    normal = pa.array([normalise_query(query) for query in encoded.dictionary.to_pylist()], pa.string())
-    return np.asarray(column_hashes(normal)[encoded.indices.to_numpy()])
+        hashes_N = repeated_hashes(pairs.column("pin_id"))
+    else:
+        encoded = pairs.column("query").combine_chunks().dictionary_encode()
+        normal = pa.array([normalise_query(query) for query in encoded.dictionary.to_pylist()], pa.string())
+        hashes_N = column_hashes(normal)[encoded.indices.to_numpy()]
+    return pairs.append_column(pa.field(ORDER_HASH, pa.uint64()), pa.array(hashes_N, pa.uint64()))
 
 
 def ordered(rows: pa.Table, order: Order) -> pa.Table:
-    """WORK in the order in which it is graded, which depends on the rows alone: by hash, then spelling, then pair.
+    """WORK of KEYED in the order in which it is graded, which depends on the rows alone: by hash, spelling, pair.
 
     Pairs of one query (or pin) lie together, so that an engine that caches prefixes meets them in one shard.
     """
     within = ("query", "pin_id") if order == "query" else ("pin_id", "query")
-    keyed = rows.append_column("_hash", pa.array(order_hashes(rows, order)))
-    keys = [(name, "ascending") for name in ("_hash", *within, "pair_key")]
-    return keyed.sort_by(keys).drop_columns("_hash")
+    keys = [(name, "ascending") for name in (ORDER_HASH, *within, "pair_key")]
+    return rows.sort_by(keys).drop_columns(ORDER_HASH)
 
 
 def _graded_key(keys: pa.ChunkedArray, fingerprints: pa.ChunkedArray) -> pa.ChunkedArray:

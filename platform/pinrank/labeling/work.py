@@ -21,14 +21,16 @@ from pinrank.labeling import store
 from pinrank.labeling.bad_rows import NUMBER, BadRows
 from pinrank.labeling.shards import (
     GRADED,
+    KEYED,
+    ORDER_HASH,
     PAIRS,
-    WORK,
     Grading,
+    Order,
     joined,
-    order_hashes,
     ordered,
     rendered,
     ungradable,
+    with_order_hash,
     wrong_keys,
 )
 from pinrank.parquet import cast
@@ -42,7 +44,7 @@ ROWS_IN_MEMORY = 100_000
 """Of a piece, and about of a partition."""
 
 SAMPLED = pa.schema([SAMPLED_PAIRS.schema.field(name) for name in PAIRS.names if name in SAMPLED_PAIRS.schema.names])
-NUMBERED = SAMPLED.append(pa.field(NUMBER, pa.int64()))
+NUMBERED = SAMPLED.append(pa.field(NUMBER, pa.int64())).append(KEYED.field(ORDER_HASH))
 TEXTS = pa.schema([PIN_TEXT.schema.field(name) for name in ("pin_id", *FIELDS, "fingerprint")])
 
 
@@ -75,12 +77,13 @@ def prepare(inputs: Inputs, output: Path, grading: Grading) -> Prepared:
     sampled = logs.cut(inputs.pairs, _columns_of(SAMPLED_PAIRS, SAMPLED), ROWS_IN_MEMORY)
     rows_in = logs.num_rows(sampled)
     bad = BadRows(inputs.pairs, rows_in, inputs.max_quarantined_share)
-    by_pin = _spill_inputs(inputs, sampled, bad, folder)
+    by_pin = _spill_inputs(inputs, sampled, bad, grading.order, folder)
     by_order: list[Spilled] = []
     for partition in range(by_pin.num_partitions):
         rows = _joined(by_pin, partition, bad, inputs, grading)
-        hashes_N = partial(order_hashes, rows, grading.order)
-        by_order.append(spill(rows, hashes_N, by_pin.num_partitions, folder / f"ordered-{partition}"))
+        by_order.append(
+            spill(rows, rows.column(ORDER_HASH).to_numpy, by_pin.num_partitions, folder / f"ordered-{partition}")
+        )
     if rows_in == bad.count:
         raise TableError(f"{inputs.pairs}: holds no pairs to grade. Run sample_impressions with more impressions.")
     bad.write(str(output / QUARANTINE / "sampled_pairs"))
@@ -99,7 +102,7 @@ class _ByPin:
     num_partitions: int
 
 
-def _spill_inputs(inputs: Inputs, sampled: Sequence[logs.Stretch], bad: BadRows, folder: Path) -> _ByPin:
+def _spill_inputs(inputs: Inputs, sampled: Sequence[logs.Stretch], bad: BadRows, order: Order, folder: Path) -> _ByPin:
     texts = logs.cut(inputs.pin_text, _columns_of(PIN_TEXT, TEXTS), ROWS_IN_MEMORY)
     most = max(logs.num_rows(sampled), logs.num_rows(texts), store.num_rows(inputs.earlier))
     num_partitions = max(1, -(-most // ROWS_IN_MEMORY))
@@ -109,14 +112,14 @@ def _spill_inputs(inputs: Inputs, sampled: Sequence[logs.Stretch], bad: BadRows,
         return [spill(rows, _pins_of(rows), num_partitions, folder / f"{kind}-{number}") for number, rows in named]
 
     return _ByPin(
-        spilled("pairs", _sampled_pieces(sampled, bad)),
+        spilled("pairs", _sampled_pieces(sampled, bad, order)),
         spilled("texts", _text_pieces(texts)),
         spilled("graded", _graded_pieces(inputs.earlier)),
         num_partitions,
     )
 
 
-def _sampled_pieces(stretches: Sequence[logs.Stretch], bad: BadRows) -> Iterator[pa.Table]:
+def _sampled_pieces(stretches: Sequence[logs.Stretch], bad: BadRows, order: Order) -> Iterator[pa.Table]:
     before = 0
     for stretch in stretches:
         for start, piece in logs.pieces(stretch, SAMPLED.names, ROWS_IN_MEMORY):
@@ -124,7 +127,7 @@ def _sampled_pieces(stretches: Sequence[logs.Stretch], bad: BadRows) -> Iterator
             first = before + start - stretch.start
             numbers = pa.array(np.arange(first, first + rows.num_rows), pa.int64())
             found = [*_empty(rows, SAMPLED_PAIRS), *wrong_keys(rows)]
-            yield bad.set_aside(rows.append_column(NUMBER, numbers), found)
+            yield with_order_hash(bad.set_aside(rows.append_column(NUMBER, numbers), found), order)
         before += stretch.num_rows
 
 
@@ -180,7 +183,7 @@ class _Counted:
 
 def _in_order(spilled: Sequence[Spilled], num_partitions: int, grading: Grading) -> Iterator[pa.Table]:
     for partition in range(num_partitions):
-        yield ordered(read_partition(spilled, partition, WORK), grading.order)
+        yield ordered(read_partition(spilled, partition, KEYED), grading.order)
 
 
 def _empty(rows: pa.Table, table: Table) -> list[Fault]:
