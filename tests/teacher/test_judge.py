@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import numpy as np
 import pytest
@@ -220,24 +221,28 @@ def test_no_pairs_give_no_rows(judge: Path):
 
 @pytest.mark.slow
 def test_vllm_judges_like_transformers_and_reads_the_guideline_once(judge: Path, vllm_process: Executor):
-    graded, again, cached = vllm_process.submit(graded_twice, str(judge)).result()
+    graded, again, mixed, cached = vllm_process.submit(graded_thrice, str(judge)).result()
     reference = grade_pairs(str(judge), PAIRS, EngineSettings(name="transformers"))
     assert largest_difference(graded, reference) < TOLERANCE
     assert graded.tobytes() == again.tobytes()
+    assert largest_difference(mixed, reference) < TOLERANCE
     assert min(cached) > 0.9 * len(open_tokenizer(str(judge)).template.before)
 
 
-def graded_twice(folder: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """PAIRS graded by vLLM, once more, and how many tokens of each prompt it did not read again."""
+def graded_thrice(folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+    """PAIRS graded by vLLM, once more, once by several calls at a time, and how many tokens it did not read again."""
     from vllm import SamplingParams, TokensPrompt
 
     engine = open_engine(folder, EngineSettings(name="vllm", kv_cache_bytes=2**26))
     assert isinstance(engine, JudgeEngine)
     prompts = open_tokenizer(folder).prompts(PAIRS)
     graded, again = engine.grade(prompts), engine.grade(prompts)
+    engine.stepper._slots = BoundedSemaphore(2)  # as on a GPU
+    with ThreadPoolExecutor(2) as threads:
+        halves = list(threads.map(engine.grade, (prompts[:2], prompts[2:])))
     tokens = [TokensPrompt(prompt_token_ids=prompt.token_ids) for prompt in prompts]
-    outputs = engine.model.generate(tokens, SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
-    return graded, again, [output.num_cached_tokens for output in outputs]
+    outputs = engine.stepper.model.generate(tokens, SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
+    return graded, again, np.concatenate(halves), [output.num_cached_tokens for output in outputs]
 
 
 @pytest.mark.ray

@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from pinrank.backbones import resolve
 from pinrank.errors import ModelError, ParityError
 from pinrank.levels import LEVELS, NUM_LEVELS
 from pinrank.teacher.card import read_card
-from pinrank.teacher.engine import EngineSettings, Logits, batches_by_length, start_vllm
+from pinrank.teacher.engine import EngineSettings, Logits, batches_by_length, configure_vllm, start_vllm
 from pinrank.teacher.frame import Frame
 from pinrank.teacher.judge import context_length, open_judge_tokenizer
+from pinrank.teacher.stepper import Stepper
 from pinrank.teacher.tokens import Prompt, padded
 
 log = logging.getLogger(__name__)
@@ -30,44 +32,50 @@ LEAST_SHARE = 0.5
 
 
 class JudgeEngine:
-    """vLLM in this process. The guideline is computed once a call and read from the prefix cache by all its pairs."""
+    """vLLM in this process. The guideline is computed once a call and read from the prefix cache by all its pairs; on
+    a GPU, where calls are mixed, once for all."""
 
     def __init__(self, folder: str, settings: EngineSettings) -> None:
+        configure_vllm(settings.own_process)
+        import torch
+
         self.folder = folder
         self.card = read_card(folder)
         self.levels = _frame(folder, self.card.frame).levels
-        self.model = start_vllm(
-            resolve(self.card.backbone),
-            context_length(open_judge_tokenizer(self.card)),
-            settings,
-            {"runner": "generate", "enable_prefix_caching": True},
-        )
-        self.one_at_a_time = threading.Lock()
+        model, context = resolve(self.card.backbone), context_length(open_judge_tokenizer(self.card))
+        options = {"runner": "generate", "enable_prefix_caching": True}
+        has_gpu = torch.cuda.is_available()
+        # vLLM compiles the ranks of log-probabilities even in eager mode, which on a CPU takes 20 s and a C++ compiler.
+        stepping = partial(torch.compiler.set_stance, "default" if has_gpu else "force_eager")
+        open_model = partial(start_vllm, model, context, settings, options)
+        self.stepper = Stepper(open_model, settings.in_flight if has_gpu else 1, stepping)
 
     def grade(self, prompts: Sequence[Prompt]) -> Logits:
-        with self.one_at_a_time:
-            return self._grade(prompts)
-
-    def _grade(self, prompts: Sequence[Prompt]) -> Logits:
-        import torch
-        from vllm import SamplingParams, TokensPrompt
+        from vllm import TokensPrompt
 
         if not prompts:
             return np.empty((0, NUM_LEVELS), dtype=np.float32)
-        # Asked for by id: among the likeliest tokens, a level that the model finds unlikely would be missing.
-        answer = SamplingParams(
-            temperature=0, max_tokens=1, logprobs=NUM_LEVELS, logprob_token_ids=list(self.levels), detokenize=False
-        )
-        # Or a call's last bits would depend on the calls before it, and a labelling that was killed on where.
-        self.model.reset_prefix_cache()
-        tokens = [TokensPrompt(prompt_token_ids=prompt.token_ids) for prompt in prompts]
-        # vLLM compiles the ranks of log-probabilities even in eager mode, which on a CPU takes 20 s and a C++ compiler.
-        with torch.compiler.set_stance("default" if torch.cuda.is_available() else "force_eager"):
-            answered = self.model.generate(tokens, answer, use_tqdm=False)
+        answer = self.answer()
+        answered = self.stepper.run([(TokensPrompt(prompt_token_ids=prompt.token_ids), answer) for prompt in prompts])
         found = [{token: known.logprob for token, known in one.outputs[0].logprobs[0].items()} for one in answered]
         logits_NL = np.asarray([level_logprobs(logprobs, self.levels) for logprobs in found], dtype=np.float32)
         warn_if_evasive(logits_NL, self.folder)
         return logits_NL
+
+    def answer(self) -> Any:
+        """What vLLM is told of every prompt beside its tokens: one token, and what each level would have had."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        # Asked for by id: among the likeliest tokens, a level that the model finds unlikely would be missing.
+        return SamplingParams(
+            temperature=0,
+            max_tokens=1,
+            logprobs=NUM_LEVELS,
+            logprob_token_ids=list(self.levels),
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
 
 
 class TransformersJudge:

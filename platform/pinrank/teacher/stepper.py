@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -27,14 +27,20 @@ class _Call:
 class Stepper:
     """An engine and the thread that opened it and steps it."""
 
-    def __init__(self, open_engine: Callable[[], Any], calls_at_once: int) -> None:
-        """open_engine gives a vllm.LLM. With one call at a time, a call's batches depend on nothing but its prompts.
+    def __init__(
+        self,
+        open_engine: Callable[[], Any],
+        calls_at_once: int,
+        stepping: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """open_engine gives a vllm.LLM; every step of it is taken inside `stepping`.
 
-        Raises what open_engine raises.
+        With one call at a time, a call's batches depend on nothing but its prompts. Raises what open_engine raises.
         """
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._slots = threading.BoundedSemaphore(calls_at_once)
         self._alone = calls_at_once == 1
+        self._stepping = stepping
         opened: Future[Any] = Future()
         threading.Thread(target=self._run, args=(open_engine, opened), daemon=True).start()
         self.model = opened.result()
@@ -59,16 +65,23 @@ class Stepper:
             opened.set_exception(error)
             return
         opened.set_result(model)
-        _Loop(model.llm_engine, self._calls, self._alone).run()
+        _Loop(model.llm_engine, self._calls, self._alone, self._stepping).run()
 
 
 class _Loop:
     """The life of the thread. Prompts wait outside the engine, but for what fills its next two batches."""
 
-    def __init__(self, engine: Any, calls: "SimpleQueue[_Call]", alone: bool) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        calls: "SimpleQueue[_Call]",
+        alone: bool,
+        stepping: Callable[[], AbstractContextManager[object]],
+    ) -> None:
         self.engine = engine
         self.calls = calls
         self.alone = alone
+        self.stepping = stepping
         self.most = 2 * engine.vllm_config.scheduler_config.max_num_seqs
         self.waiting: deque[tuple[_Call, int]] = deque()
         self.inside: dict[str, tuple[_Call, int]] = {}
@@ -98,7 +111,7 @@ class _Loop:
                 self.inside[name] = (call, row)
 
     def _step(self) -> None:
-        with self._failing([call for call, _ in self.inside.values()]):
+        with self._failing([call for call, _ in self.inside.values()]), self.stepping():
             for output in self.engine.step():
                 call, row = self.inside.pop(output.request_id)
                 call.outputs[row] = output
