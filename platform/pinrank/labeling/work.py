@@ -89,6 +89,7 @@ def prepare(inputs: Inputs, output: Path, grading: Grading) -> Prepared:
     bad.write(str(output / QUARANTINE / "sampled_pairs"))
     pieces = _Counted(_in_order(by_order, by_pin.num_partitions, grading))
     work = write_work(output, pieces, PAIRS.names, grading.rows_per_shard, grading)
+    pa.default_memory_pool().release_unused()  # half of this process's memory, and it only waits for workers from here
     return Prepared(work, rows_in, pieces.known)
 
 
