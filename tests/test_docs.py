@@ -10,12 +10,17 @@ from pinrank.cluster import ClusterSettings
 from pinrank.datasets.fetch import SOURCES, Source
 from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.datasets.world import WorldSettings
+from pinrank.engagement.log_evidence import LogSettings
+from pinrank.student.settings import StudentSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
 from pipelines.daily import Daily
+from pipelines.embed_texts import EmbedTexts
+from pipelines.evaluate_representations import EvaluateRepresentations
 from pipelines.label_impressions import LabelImpressions
 from pipelines.sample_impressions import SampleImpressions
+from pipelines.scale_labels import ScaleLabels
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
 
@@ -99,6 +104,17 @@ def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], roo
 def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], root: Path):
     elsewhere = names_of(TextSettings) | {"click", "long_click", "save"}
     assert names_of(job) - elsewhere <= said_in((root / "docs/embeddings.md").read_text())
+
+
+@pytest.mark.parametrize("job", [EmbedTexts, EvaluateRepresentations])
+def test_every_setting_of_the_representations_is_documented(job: type[BaseModel], root: Path):
+    elsewhere = names_of(TextSettings) | names_of(LogSettings)
+    assert names_of(job) - elsewhere <= said_in((root / "docs/representations.md").read_text())
+
+
+def test_every_setting_of_the_label_scale_is_documented(root: Path):
+    elsewhere = names_of(StudentSettings) | {"tables", "student", "cluster"}
+    assert names_of(ScaleLabels) - elsewhere <= said_in((root / "docs/reports.md").read_text())
 
 
 def test_every_setting_of_the_daily_loop_is_documented(root: Path):

@@ -18,7 +18,7 @@ from pinrank.evaluation.report import Measured, measure, number
 
 Metric = Literal["accuracy", "auroc_3", "auroc_4", "auroc_5", "qwk", "ndcg_at_20", "spearman"]
 
-HEADINGS: dict[Metric, str] = {
+HEADINGS: dict[str, str] = {
     "accuracy": "accuracy",
     "auroc_3": "AUROC 3+",
     "auroc_4": "AUROC 4+",
@@ -36,7 +36,7 @@ LEAST_QUERIES = 10
 """With fewer queries a bootstrap draws the same few again and again, and its intervals are far too narrow."""
 
 Bounds = tuple[float | None, float | None]
-Measures = dict[str, dict[Metric, Measured]]
+Measures = dict[str, dict[str, Measured]]
 """Row → metric → its value and its resampled values."""
 
 
@@ -78,7 +78,7 @@ class Contrast:
 
     title: str
     against: dict[str, str]
-    gains: dict[str, dict[Metric, Gain]]
+    gains: dict[str, dict[str, Gain]]
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,10 @@ class Section:
     name: str
     num_pairs: int
     num_queries: int
-    figures: dict[str, dict[Metric, Figure]]
+    figures: dict[str, dict[str, Figure]]
     contrasts: tuple[Contrast, ...]
     with_facts: bool  # whether its table also says what each row is and costs
+    counted: tuple[str, str] = ("pairs", "queries")  # what num_pairs and num_queries are numbers of
 
 
 @dataclass(frozen=True)
@@ -133,18 +134,35 @@ def best_row(measures: Measures, metric: Metric) -> str:
 def section(
     name: str, judged: Judged, measures: Measures, contrasts: Mapping[str, Mapping[str, str]], with_facts: bool = False
 ) -> Section:
-    """Figures of all rows, and their gains: contrasts are title → (row → the row that it is held against)."""
-    num_queries = judged.num_queries
-    if num_queries < LEAST_QUERIES:
+    """Figures of all rows on judged pairs, and their gains: contrasts are title → (row → what it is held against)."""
+    return section_of(name, (len(judged), judged.num_queries), measures, contrasts, with_facts)
+
+
+def section_of(
+    name: str,
+    counts: tuple[int, int],
+    measures: Measures,
+    contrasts: Mapping[str, Mapping[str, str]],
+    with_facts: bool = False,
+    counted: tuple[str, str] = ("pairs", "queries"),
+) -> Section:
+    """As `section`, whatever was measured: counts of what, the second of them what the bootstrap draws."""
+    if counts[1] < LEAST_QUERIES:
         measures = {row: {metric: _unsure(found) for metric, found in by.items()} for row, by in measures.items()}
     return Section(
         name=name,
-        num_pairs=len(judged),
-        num_queries=num_queries,
+        num_pairs=counts[0],
+        num_queries=counts[1],
         figures={row: {metric: _figure(found) for metric, found in by.items()} for row, by in measures.items()},
         contrasts=tuple(_contrast(title, pairs, measures) for title, pairs in contrasts.items() if pairs),
         with_facts=with_facts,
+        counted=counted,
     )
+
+
+def headings_of(figures: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """The columns of a table, as a reader sees them: the metrics that its rows have."""
+    return [HEADINGS.get(metric, metric) for metric in next(iter(figures.values()), HEADINGS)]
 
 
 def against(rows: Iterable[str], reference: str) -> dict[str, str]:
@@ -178,7 +196,7 @@ def locale_groups(judged: Judged, seen: Iterable[str], min_pairs: int) -> Iterat
 
 def _contrast(title: str, pairs: Mapping[str, str], measures: Measures) -> Contrast:
     gains = {
-        row: {metric: _gain(measures[row][metric], measures[below][metric]) for metric in HEADINGS}
+        row: {metric: _gain(found, measures[below][metric]) for metric, found in measures[row].items()}
         for row, below in pairs.items()
     }
     return Contrast(title, dict(pairs), gains)

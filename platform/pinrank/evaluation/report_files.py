@@ -1,6 +1,7 @@
 """A comparison on disk: JSON for programs, Markdown for a repository, HTML for people."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from pinrank.evaluation.markdown import to_markdown
 from pinrank.evaluation.page import to_page
 
 
-def write_files(report: Report, record: dict[str, Any], folder: Path, name: str) -> list[str]:
+def write_files(
+    report: Report, record: dict[str, Any], folder: Path, name: str, page: Callable[[Report, str], str] = to_page
+) -> list[str]:
     """Write FOLDER/NAME.json, .md and .html, each in one rename; returns their paths.
 
     `record` (settings, versions) goes into the JSON beside the report, and folded into the page.
@@ -20,7 +23,7 @@ def write_files(report: Report, record: dict[str, Any], folder: Path, name: str)
     contents = {
         "json": json.dumps(asdict(report) | record, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "md": to_markdown(report),
-        "html": to_page(report, json.dumps(record, indent=2, ensure_ascii=False)),
+        "html": page(report, json.dumps(record, indent=2, ensure_ascii=False)),
     }
     for kind, content in contents.items():
         write_text(folder / f"{name}.{kind}", content)

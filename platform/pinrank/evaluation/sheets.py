@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pinrank.evaluation.comparison import HEADINGS, LEAST_QUERIES, Contrast, Facts, Figure, Gain, Report, Section
+from pinrank.evaluation.comparison import LEAST_QUERIES, Contrast, Facts, Figure, Gain, Report, Section, headings_of
 
 UNDEFINED = "-"
 FACT_HEADINGS = ("train pairs", "parameters", "pairs/s", "$ per million pairs")
 
 LEGEND = (
-    "Beside a figure stands its 95% interval, from a bootstrap over the queries; fewer than "
+    "Beside a figure stands its 95% interval, from a bootstrap over what the heading names last; fewer than "
     f"{LEAST_QUERIES} of these give none. In a table of differences a percentage says in how many resamples the row is "
     "above the other, and bold marks an interval that leaves out zero. Nothing corrects for the number of rows and "
     "columns looked at."
@@ -36,7 +36,8 @@ class Sheet:
 
 def section_title(section: Section) -> str:
     """A section's heading, with the size of what was measured."""
-    return f"{section.name}: {section.num_pairs:,} pairs of {section.num_queries:,} queries"
+    pairs, queries = section.counted
+    return f"{section.name}: {section.num_pairs:,} {pairs} of {section.num_queries:,} {queries}"
 
 
 def figures_sheet(section: Section, facts: Mapping[str, Facts]) -> Sheet:
@@ -46,7 +47,7 @@ def figures_sheet(section: Section, facts: Mapping[str, Facts]) -> Sheet:
         (Cell(row), *map(_figure_cell, figures.values()), *(_fact_cells(facts.get(row, Facts())) if shown else ()))
         for row, figures in section.figures.items()
     )
-    return Sheet("", ("", *HEADINGS.values(), *(FACT_HEADINGS if shown else ())), rows)
+    return Sheet("", ("", *headings_of(section.figures), *(FACT_HEADINGS if shown else ())), rows)
 
 
 def gains_sheet(contrast: Contrast) -> Sheet:
@@ -58,7 +59,7 @@ def gains_sheet(contrast: Contrast) -> Sheet:
         for row, gains in contrast.gains.items()
     )
     title = contrast.title if differ else f"{contrast.title}: {next(iter(others))}"
-    return Sheet(title, ("", *(["against"] if differ else []), *HEADINGS.values()), rows)
+    return Sheet(title, ("", *(["against"] if differ else []), *headings_of(contrast.gains)), rows)
 
 
 def filled_sheet(report: Report) -> Sheet | None:
