@@ -104,7 +104,7 @@ def hear(
     texts = [(query, pins[pin_id]) for query, pin_id in pairs]
     return (
         teacher_voice(settings.teacher, labels[0], found.pairs, texts, settings.engine),
-        student_voice(settings.student, labels[1], found.pairs, texts),
+        student_voice(settings.student, labels[1], found.pairs, texts, settings.tables),
     )
 
 

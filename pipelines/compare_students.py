@@ -29,6 +29,7 @@ from pinrank.evaluation.trial import GENERATED
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, Summary, run, versions
 from pinrank.student.export import open_student
+from pinrank.student.feature_tables import tables_of
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ class CompareStudents(JobSettings):
 def main(settings: CompareStudents) -> Summary:
     """Grade the dev judgments with both, decide, write."""
     task = read(settings)
-    candidate = graded(settings.candidate, task)
-    current = graded(settings.current, task) if settings.current else None
+    candidate = graded(settings.candidate, task, settings.tables)
+    current = graded(settings.current, task, settings.tables) if settings.current else None
     decision = decide(task.judged, candidate, current, settings.promotion)
     log.info("%s: %s, as %s", decision.candidate, "promote" if decision.promote else "hold", decision.reason)
     write(decision, settings)
@@ -66,11 +67,12 @@ def read(settings: CompareStudents) -> Task:
     return from_tables(judgments, judged_pins.to_pylist(), SPLIT, settings.max_pairs_per_source)
 
 
-def graded(folder: Path, task: Task) -> Student:
+def graded(folder: Path, task: Task, tables_folder: str) -> Student:
     """What the student of a folder says of the pairs. Raises ModelError when it holds none."""
     student = open_student(folder)
     log.info("%s grades %d pairs", student.version, len(task.pairs))
-    logits_NL = student.grade(task.pairs)
+    told = student.with_tables(tables_of(student.spec, tables_folder))
+    logits_NL = told.grade(task.pairs, locales=task.judged.locales_N.tolist())
     return Student(student.version, from_logits(logits_NL, student.calibration.calibrated(logits_NL)))
 
 

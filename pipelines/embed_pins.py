@@ -7,6 +7,7 @@
 
 in : pin_text/        pin_id, the seven text fields, fingerprint
      student/         the folder that train_student wrote
+     pin_features/, external_embeddings/   beside pin_text, as far as the student reads them
 out: pin_embeddings/  beside pin_text: pin_id, vector float16[D], fingerprint, encoder: the record
      pin_store/       the record as serving reads it, with each pin's side of the MLP and its terms; manifest.json last
 """
@@ -23,6 +24,7 @@ from pinrank.embeddings import store
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.student.export import open_student
+from pinrank.student.feature_tables import pin_tables_of
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +44,15 @@ def main(settings: EmbedPins) -> Summary:
     """Read, embed, record, build the store from the record."""
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).sort_by("pin_id")
     student = open_student(settings.student)
+    features = pin_tables_of(student.spec, settings.tables)
     connect(settings.cluster)
     embeddings = embed(pin_text, str(settings.student), settings.encoding)
     tables.write(embeddings, f"{settings.tables}/pin_embeddings", tables.PIN_EMBEDDINGS)
+    pin_ids = embeddings["pin_id"].to_pylist()
     store.build(
         settings.output,
-        embeddings["pin_id"].to_pylist(),
-        student.pin_rows(vectors_of(embeddings)),
+        pin_ids,
+        student.pin_rows(vectors_of(embeddings), features.pins(pin_ids)),
         lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist(), student.stats.words),
         student.version,
         settings.num_shards,

@@ -121,7 +121,7 @@ def grade(task: Task, dev: Task | None, settings: Evaluate) -> Systems:
     if settings.teacher:
         grade_teacher(task, settings.teacher, settings.engine, systems)
     if settings.student:
-        grade_student(task, settings.student, systems)
+        grade_student(task, settings.student, systems, settings.tables)
     return systems
 
 

@@ -2,12 +2,14 @@
 
     python -m pipelines.train_student --config pipelines/configs/demo/train_student.yaml
     python -m pipelines.train_student --config pipelines/configs/demo/train_student.yaml --student.epochs 1
+    python -m pipelines.train_student --config FILE.yaml --feature_spec feature_spec.yaml     # more than the texts
     ray job submit --working-dir . --runtime-env runtime_env.yaml -- \\
         python -m pipelines.train_student --config pipelines/configs/full/train_student.yaml
 
 in : soft_labels/   query, pin_id, logits float32[5] (L1..L5), weight, teacher, fingerprint; any number of folders
      pin_text/      pin_id, the seven text fields, fingerprint
      judgments/     query, pin_id, level, split (train: learnt from; dev: chooses the epoch; test: never read)
+     query_features/ pin_features/ pair_features/ external_embeddings/     as far as feature_spec names them
 out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.safetensors, calibration.json, card.json,
                     manifest.json;
                     quarantine/ with the soft labels that could not be used
@@ -28,7 +30,9 @@ from pinrank.durable import MountedFolder
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling.by_source import capped_by_source
+from pinrank.student.declaration import read_declaration
 from pinrank.student.examples import human_examples
+from pinrank.student.feature_tables import inputs_of
 from pinrank.student.label_files import find
 from pinrank.student.lineage import lineage_of
 from pinrank.student.onnx import Format
@@ -57,6 +61,7 @@ class TrainStudent(JobSettings):
     output: MountedFolder = Field(Path("runs/demo/student"), description="the student's folder; an older is replaced")
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
+    feature_spec: Path | None = Field(None, description="YAML that names every input; null: what the texts give")
     onnx: tuple[Format, ...] = Field(
         (), description="fp32 and int8: also publish the query tower as ONNX, where dev does not speak against it"
     )
@@ -70,6 +75,7 @@ class TrainStudent(JobSettings):
 
 def main(settings: TrainStudent) -> Summary:
     """Look at the labels, read the judgments, train, publish."""
+    inputs = inputs_of(read_declaration(settings.feature_spec), settings.tables)
     files = find(settings.soft_labels, settings.max_soft_labels, settings.allow_mixed_teachers)
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
     judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
@@ -84,7 +90,7 @@ def main(settings: TrainStudent) -> Summary:
     labels = Labels(files, settings.max_quarantined_share)
     sealing = Sealing(dev_pairs(judgments, pin_text, settings.max_dev_pairs_per_source), settings.onnx)
     output = str(settings.output)
-    card = train(human, dev, pin_text, settings.student, settings.name, output, lineage, labels, sealing)
+    card = train(human, dev, pin_text, settings.student, settings.name, output, lineage, labels, sealing, inputs)
     return Summary(
         rows_in=files.num_rows,
         rows_out=card.lineage["num_soft_labels"],

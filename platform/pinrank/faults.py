@@ -61,6 +61,12 @@ def empty_rows(data: pa.Table, name: str) -> list[Fault]:
     return fault(name, "is null or empty", "Fill it in, or drop these rows on purpose.", empty)
 
 
+def infinite_rows(data: pa.Table, name: str) -> list[Fault]:
+    """Rows whose number is NaN or infinite; null is a missing one and no fault."""
+    broken = pc.invert(pc.is_finite(data.column(name)))
+    return fault(name, "is NaN or infinite", "Write null where a value is missing.", broken)
+
+
 def repeated_keys(data: pa.Table, key: tuple[str, ...]) -> list[Fault]:
     """Rows whose key stood in an earlier row; null keys do not count, they are faults of their own."""
     keyed = data.select(list(key)).append_column("_row", pa.array(np.arange(data.num_rows), pa.int64()))

@@ -4,7 +4,7 @@ Tables are Parquet (zstd): a file, or a folder of files, at a local path or any 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from pinrank.errors import JudgmentError, TableError
 from pinrank.faults import (
     Fault,
     empty_rows,
+    infinite_rows,
     levels_outside,
     misplaced_splits,
     places,
@@ -38,6 +39,7 @@ class Table:
     schema: pa.Schema
     required: tuple[str, ...]
     key: tuple[str, ...] = ()
+    finite: tuple[str, ...] = ()  # columns of numbers that hold neither NaN nor infinity; a missing one is null
 
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -264,6 +266,21 @@ EXTERNAL_EMBEDDINGS = Table(
     key=("name", "id"),
 )
 
+QUERY_FEATURES = Table(
+    "query_features",
+    pa.schema([("query", pa.string()), ("query_locale", pa.string())]),
+    required=("query",),
+)
+
+PIN_FEATURES = Table("pin_features", pa.schema([("pin_id", pa.string())]), required=("pin_id",), key=("pin_id",))
+
+PAIR_FEATURES = Table(
+    "pair_features",
+    pa.schema([("query", pa.string()), ("pin_id", pa.string())]),
+    required=("query", "pin_id"),
+    key=("query", "pin_id"),
+)
+
 CAPTIONS = Table(
     "captions",
     pa.schema([(name, pa.string()) for name in ("pin_id", "caption", "model", "image_hash")]),
@@ -273,8 +290,15 @@ CAPTIONS = Table(
 
 TABLES = (
     *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, TRUTH, PIN_TEXT),
-    *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, EXTERNAL_EMBEDDINGS, CAPTIONS),
+    *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, EXTERNAL_EMBEDDINGS),
+    *(QUERY_FEATURES, PIN_FEATURES, PAIR_FEATURES, CAPTIONS),
 )
+
+
+def with_columns(table: Table, columns: pa.Schema) -> Table:
+    """A table of features with the user's own columns, in which numbers must be finite."""
+    finite = tuple(column.name for column in columns if pa.types.is_floating(column.type))
+    return replace(table, schema=pa.schema([*table.schema, *columns]), finite=finite)
 
 
 def read(path: str, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
@@ -314,6 +338,7 @@ def faults(data: pa.Table, table: Table) -> list[Fault]:
         found += levels_outside(data.column("level"))
     if table is JUDGMENTS and {"query", "split"} <= set(data.schema.names):
         found += misplaced_splits(data)
+    found += [each for name in table.finite if name in data.schema.names for each in infinite_rows(data, name)]
     if table.key and all(name in data.schema.names for name in table.key):
         found += repeated_keys(data, table.key)
     return found

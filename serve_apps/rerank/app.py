@@ -15,6 +15,7 @@ from ray.serve import Application, Deployment
 from pinrank.embeddings.store import PinStore
 from pinrank.errors import ModelError
 from pinrank.student.export import read_card
+from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.pin_embeddings import PinEmbeddings
 from serve_apps.rerank.query_encoder import QueryEncoder
@@ -41,7 +42,7 @@ def build(settings: RerankSettings) -> Application:
     encoder, pins, ranker = (deployed(part).bind(settings, version) for part in (QueryEncoder, PinEmbeddings, Ranker))
     # More than max_in_flight, so that the ingress itself answers 429 in the service's own form.
     ingress = deployed(serve.ingress()(Rerank), max_ongoing_requests=2 * settings.max_in_flight)
-    return ingress.bind(settings, version, encoder, pins, ranker)
+    return ingress.bind(settings, version, FeatureSpec.open(Path(settings.student)), encoder, pins, ranker)
 
 
 def deployed(part: type, max_ongoing_requests: int = INNER_ONGOING) -> Deployment:

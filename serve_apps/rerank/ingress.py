@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
+from pinrank.student.features import FeatureSpec
+from pinrank.student.values import Values
 from serve_apps.rerank.answer import GradedGroup, answer, join
 from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.features import pair_values, query_values
 from serve_apps.rerank.messages import Document, RerankRequest, RerankResponse, StageTimes
 from serve_apps.rerank.problems import Problem
 from serve_apps.rerank.routes import http_app
@@ -33,13 +36,20 @@ class Group:
     candidates: Candidates
     looked_up: bool
 
+    def with_pairs(self, pairs: Values | None) -> Candidates:
+        """The candidates with what the request says of them; pairs has a row a document of the request."""
+        return self.candidates if pairs is None else replace(self.candidates, pairs=pairs.take(self.positions_G))
+
 
 class Rerank:
     """Deployment: answers HTTP; asks QueryEncoder and PinEmbeddings at the same time and hands both to Ranker."""
 
-    def __init__(self, settings: RerankSettings, student_version: str, encoder: Any, pins: Any, ranker: Any) -> None:
+    def __init__(
+        self, settings: RerankSettings, student_version: str, spec: FeatureSpec, encoder: Any, pins: Any, ranker: Any
+    ) -> None:
         self.settings = settings
         self.student_version = student_version
+        self.spec = spec
         self.encoder = encoder
         self.pins = pins
         self.ranker = ranker
@@ -51,12 +61,15 @@ class Rerank:
     async def rerank(self, request: RerankRequest) -> RerankResponse:
         """Rank the documents of a valid request.
 
-        Raises Problem: 422 over the limits, 429 when too many rankings are under way, 503 when a deployment is gone.
+        Raises Problem: 422 over the limits or for features that the student does not have, 429 when too many rankings
+        are under way, 503 when a deployment is gone.
         """
         require_within_limits(request, self.settings)
+        known = query_values(request.query_features, self.spec)
+        pairs = pair_values(request.documents, self.spec)
         async with self._admitted():
             try:
-                return await self._rank(request)
+                return await self._rank(request, known, pairs)
             except UNAVAILABLE as cause:
                 raise Problem(503, "unavailable", "a part of the service is gone or overloaded; try again") from cause
 
@@ -71,12 +84,12 @@ class Rerank:
         if versions != {self.student_version}:
             raise Problem(503, "unavailable", f"the deployments hold different students: {', '.join(sorted(versions))}")
 
-    async def _rank(self, request: RerankRequest) -> RerankResponse:
+    async def _rank(self, request: RerankRequest, known: Values, pairs: Values | None) -> RerankResponse:
         (query_D, encode_ms), (groups, candidates_ms) = await asyncio.gather(
             timed(self.encoder.encode.remote(request.query)), timed(self._groups(request.documents))
         )
-        candidates = [group.candidates for group in groups]
-        graded, rank_ms = await timed(self.ranker.grade.remote(request.query, query_D, *candidates))
+        candidates = [group.with_pairs(pairs) for group in groups]
+        graded, rank_ms = await timed(self.ranker.grade.remote(request.query, query_D, known, *candidates))
         graded_groups = [
             GradedGroup(group.positions_G, probabilities_GL, group.candidates.found_N, group.looked_up)
             for group, probabilities_GL in zip(groups, graded, strict=True)

@@ -14,6 +14,9 @@ class Document(BaseModel):
 
     id: Text | None = None
     text: Text | None = None
+    pair_features: dict[str, Any] | None = Field(
+        None, description="numbers of this query with this document, by the names in the student's specification"
+    )
 
     @model_validator(mode="after")
     def _has_content(self) -> "Document":
@@ -37,6 +40,11 @@ class RerankRequest(BaseModel):
     )
     model: str | None = Field(None, description="accepted from clients that must send it; meta.model says who graded")
     query_locale: str | None = Field(None, max_length=64, description="such as de-DE")
+    query_features: dict[str, Any] | None = Field(
+        None,
+        description="features of the query, by the names in the student's specification: a number, a text, a list of "
+        "texts, or a vector; null or absent is missing",
+    )
     top_n: int | None = Field(None, ge=1, description="how many results to return; all without it")
     return_levels: bool = Field(False, description="add the five probabilities, the expected and the likeliest level")
     return_documents: bool = Field(False, description="repeat every document in its result")

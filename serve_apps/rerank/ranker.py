@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.values import Known, Values
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.one_student import refuse_other
 from serve_apps.rerank.settings import RerankSettings
+
+NOTHING = Values(1)
 
 
 class Ranker:
@@ -21,9 +24,11 @@ class Ranker:
         self.bundle = open_student(settings.student)
         refuse_other(self.bundle.version, student_version, settings.student)
 
-    async def grade(self, query: str, query_D: NDArray[np.float32], *groups: Candidates) -> list[NDArray[np.float64]]:
-        """probabilities_NL of each group of candidates."""
-        return await asyncio.to_thread(lambda: [grade(self.bundle, query, query_D, group) for group in groups])
+    async def grade(
+        self, query: str, query_D: NDArray[np.float32], known: Values, *groups: Candidates
+    ) -> list[NDArray[np.float64]]:
+        """probabilities_NL of each group of candidates; known: what the request says of the query, one row."""
+        return await asyncio.to_thread(lambda: [grade(self.bundle, query, query_D, group, known) for group in groups])
 
     async def version(self) -> str:
         """The student that grades here."""
@@ -31,8 +36,13 @@ class Ranker:
 
 
 def grade(
-    bundle: StudentBundle, query: str, query_D: NDArray[np.float32], candidates: Candidates
+    bundle: StudentBundle,
+    query: str,
+    query_D: NDArray[np.float32],
+    candidates: Candidates,
+    query_values: Values = NOTHING,
 ) -> NDArray[np.float64]:
     """probabilities_NL of the candidates; the line of a pin that was not found means nothing."""
-    features_NF = bundle.features(query, candidates.terms)
-    return bundle.calibration.probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF))
+    known = Known(query_values, candidates.pairs)
+    features_NF = bundle.features(query, candidates.terms, candidates.rows_NR, known)
+    return bundle.calibration.probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF, known))

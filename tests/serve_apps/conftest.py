@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from tests.serve_apps.shop import Shop, free_port, make_shop
+from tests.student.featured import declaration
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory, tiny_bert_dir: Path) -> Shop:
-    return make_shop(tmp_path_factory.mktemp("shop"), tiny_bert_dir)
+    return make_shop(tmp_path_factory.mktemp("shop"), tiny_bert_dir, declaration())
 
 
 @pytest.fixture(scope="module")

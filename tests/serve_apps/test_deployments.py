@@ -57,5 +57,6 @@ def test_stored_pins_are_graded_as_the_student_grades_them(shop: Shop, bundle: S
     pin_ids = list(shop.pins)[::-1]
     candidates = lookup(PinStore.open(shop.pin_store), pin_ids)
     graded_NL = grade(bundle, query, bundle.encode_queries([query])[0], candidates)
-    offline = bundle.grade([(query, shop.pins[pin_id]) for pin_id in pin_ids], precision="float32")
+    pairs = [(query, shop.pins[pin_id]) for pin_id in pin_ids]
+    offline = bundle.with_tables(shop.pin_tables).grade(pairs, precision="float32")
     np.testing.assert_allclose(graded_NL, probabilities(offline), atol=1e-3)

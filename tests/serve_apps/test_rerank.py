@@ -8,9 +8,11 @@ import httpx
 import numpy as np
 import pytest
 
+from pinrank.embeddings.store import PinStore
 from pinrank.levels import expected_level, probabilities, score
 from pinrank.student.export import StudentBundle, open_student
-from tests.serve_apps.shop import Shop
+from pinrank.student.values import Known
+from tests.serve_apps.shop import QUERIES, Shop
 
 pytestmark = pytest.mark.ray
 
@@ -25,7 +27,7 @@ def bundle(shop: Shop) -> StudentBundle:
 
 
 def ask(client: httpx.Client, documents: Sequence[Any], **fields: Any) -> dict[str, Any]:
-    response = client.post("/v2/rerank", json={"query": QUERY, "documents": documents, **fields})
+    response = client.post("/v2/rerank", json={"query": QUERY, "documents": documents} | fields)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -34,9 +36,9 @@ def by_id(pin_ids: Sequence[str]) -> list[dict[str, str]]:
     return [{"id": pin_id} for pin_id in pin_ids]
 
 
-def offline(bundle: StudentBundle, rows: Sequence[Mapping[str, str]], query: str = QUERY) -> np.ndarray:
-    """probabilities_NL of a query with rows of pin_text."""
-    return probabilities(bundle.grade([(query, row) for row in rows], precision="float32"))
+def offline(bundle: StudentBundle, shop: Shop, rows: Sequence[Mapping[str, str]], query: str = QUERY) -> np.ndarray:
+    """probabilities_NL of a query, of which the request says nothing, with rows of pin_text."""
+    return probabilities(bundle.with_tables(shop.pin_tables).grade([(query, row) for row in rows], "float32"))
 
 
 def scores_by_index(answer: Mapping[str, Any]) -> np.ndarray:
@@ -50,7 +52,7 @@ def indices(answer: Mapping[str, Any]) -> list[int]:
 
 def test_pins_by_id_get_the_offline_scores_and_order(client: httpx.Client, shop: Shop, bundle: StudentBundle) -> None:
     answer = ask(client, by_id(list(shop.pins)))
-    expected_N = score(offline(bundle, list(shop.pins.values())))
+    expected_N = score(offline(bundle, shop, list(shop.pins.values())))
     assert np.ptp(expected_N) > 0.05, "the pins must not all tie, or the order would prove nothing"
     np.testing.assert_allclose(scores_by_index(answer), expected_N, atol=TOLERANCE)
     assert np.all(np.diff(expected_N[indices(answer)]) <= TOLERANCE)
@@ -60,11 +62,16 @@ def test_pins_by_id_get_the_offline_scores_and_order(client: httpx.Client, shop:
     assert set(answer["meta"]["stage_ms"]) == {"encode", "candidates", "rank"}
 
 
-def test_texts_are_graded_as_the_titles_of_pins(client: httpx.Client, shop: Shop, bundle: StudentBundle) -> None:
+def test_texts_are_graded_as_the_titles_of_pins_of_which_nothing_is_known(
+    client: httpx.Client, shop: Shop, bundle: StudentBundle
+) -> None:
     texts = [pin["title"] for pin in list(shop.pins.values())[:40]]
     answer = ask(client, texts)
-    expected_N = score(offline(bundle, [{"locale": "", "title": text} for text in texts]))
-    np.testing.assert_allclose(scores_by_index(answer), expected_N, atol=1e-2)
+    np.testing.assert_allclose(
+        scores_by_index(answer),
+        score(offline(bundle, shop, [{"locale": "", "title": text} for text in texts])),
+        atol=1e-2,
+    )
     assert all("found" not in result for result in answer["results"])
 
 
@@ -77,6 +84,36 @@ def test_ids_and_texts_mix_in_one_request(client: httpx.Client, shop: Shop) -> N
     assert sorted(indices(mixed)) == list(range(12))
     found = {result["index"]: result.get("found") for result in mixed["results"]}
     assert [found[0], found[1], found[11]] == [None, True, None]
+
+
+def test_features_in_the_request_count_as_in_training(client: httpx.Client, shop: Shop, bundle: StudentBundle) -> None:
+    # From rows of the pin store to HTTP; from training to those rows it is tests/student/test_golden.py.
+    pin_ids = list(shop.pins)[:40]
+    query = QUERIES[0]
+    known = Known(shop.tables.queries([query]), shop.tables.pairs([query] * len(pin_ids), pin_ids))
+    said = {name: array[0].as_py() for name, array in {**known.query.numbers, **known.query.words}.items()}
+    said |= {name: vectors[0].tolist() for name, vectors in known.query.vectors.items()}
+    shown = known.pairs.numbers["shown"].to_pylist()
+    documents = [
+        {"id": pin_id, "pair_features": {"shown": count}} for pin_id, count in zip(pin_ids, shown, strict=True)
+    ]
+    answer = ask(client, documents, query=query, query_features=said, return_levels=True)
+
+    found = PinStore.open(shop.pin_store)
+    rows_NR = found.gather(pin_ids).rows_NR
+    features_NF = bundle.features(query, found.terms(pin_ids), rows_NR, known)
+    expected_NL = probabilities(bundle.logits(bundle.encode_queries([query])[0], rows_NR, features_NF, known))
+    served = {result["index"]: result["probabilities"] for result in answer["results"]}
+    np.testing.assert_allclose([served[place] for place in range(len(pin_ids))], expected_NL, atol=1e-5)
+    without = ask(client, by_id(pin_ids), query=query)
+    assert np.abs(scores_by_index(without) - scores_by_index(answer)).max() > 0.01
+
+
+def test_features_that_the_student_does_not_have_are_refused(client: httpx.Client) -> None:
+    body = {"query": "a", "documents": ["b"], "query_features": {"mood": 1}}
+    response = client.post("/v2/rerank", json=body)
+    assert (response.status_code, response.json()["error_type"]) == (422, "invalid_request")
+    assert response.json()["error"].startswith("query_features.mood: the student has no such feature; it has searches")
 
 
 def test_unknown_pins_come_last_in_their_order_and_are_flagged(client: httpx.Client, shop: Shop) -> None:
@@ -122,7 +159,7 @@ def test_levels_are_a_distribution_that_agrees_with_the_score(
     client: httpx.Client, shop: Shop, bundle: StudentBundle
 ) -> None:
     answer = ask(client, by_id(list(shop.pins)[:50]), return_levels=True)
-    offline_NL = offline(bundle, list(shop.pins.values())[:50])
+    offline_NL = offline(bundle, shop, list(shop.pins.values())[:50])
     for result in answer["results"]:
         probabilities_L = np.asarray(result["probabilities"])
         np.testing.assert_allclose(probabilities_L, offline_NL[result["index"]], atol=TOLERANCE)
@@ -193,5 +230,5 @@ def test_fifty_requests_at_once_get_their_own_answers(client: httpx.Client, shop
     responses = asyncio.run(all_at_once())
     assert [response.status_code for response in responses] == [200] * 50
     for number, (query, response) in enumerate(zip(queries, responses, strict=True)):
-        expected_N = score(offline(bundle, [row for _, row in pins[number : number + 30]], query))
+        expected_N = score(offline(bundle, shop, [row for _, row in pins[number : number + 30]], query))
         np.testing.assert_allclose(scores_by_index(response.json()), expected_N, atol=TOLERANCE)

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pinrank.student.declaration import Declaration
+from pinrank.student.features import FeatureSpec, Order
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
@@ -14,13 +16,14 @@ from serve_apps.rerank.settings import RerankSettings
 SETTINGS = RerankSettings(
     body_limit_bytes=300_000, max_documents=1_000, max_texts=20, max_query_chars=100, max_in_flight=1
 )
+NO_FEATURES = FeatureSpec(declared=Declaration(), order=Order(pair=(), query=(), pin=()), statistics={})
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
 def rerank() -> Rerank:
     """An ingress whose deployments are never asked."""
-    return Rerank(SETTINGS, "student@1a2b3c4d", None, None, None)
+    return Rerank(SETTINGS, "student@1a2b3c4d", NO_FEATURES, None, None, None)
 
 
 @pytest.fixture

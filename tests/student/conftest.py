@@ -9,14 +9,17 @@ from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.evaluation.task import Task, from_tables
-from pinrank.student import features
-from pinrank.student.batches import example_features
+from pinrank.lexical import LexicalStats
+from pinrank.student.declaration import read_declaration
 from pinrank.student.export import StudentBundle, open_student
-from pinrank.student.model import build_student
+from pinrank.student.features import FeatureSpec
+from pinrank.student.fit import fit
+from pinrank.student.model import Student, build_student
 from pinrank.student.publish import Sealing, save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
+from tests.student.featured import examples
 
 TEXT = TextSettings(max_query_tokens=8, max_tokens=32)
 TITLES = ("weeknight pasta", "red sofa", "lemon cake", "pasta with lemon", "寿司屋", "a small red lamp for a sofa", "")
@@ -38,15 +41,17 @@ def tiny_settings(tiny_bert_dir: Path) -> StudentSettings:
     )
 
 
-def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Path, dev: Task | None) -> StudentBundle:
+def random_student(settings: StudentSettings, spec: FeatureSpec) -> Student:
     """A student whose MLP has random weights everywhere, so that every part of it counts."""
-    stats = lexical.fit(lexical.field_terms(rows))
-    queries = ["pasta", "red sofa", "lemon", "寿司", "cake", "lamp", "pasta"]
-    spec = features.fit(example_features(queries, rows, stats))
     torch.manual_seed(2)
     student = build_student(settings, spec)
     for weight in student.ranker.parameters():
         torch.nn.init.normal_(weight, std=0.3)
+    return student
+
+
+def write(student: Student, settings: StudentSettings, spec: FeatureSpec, stats: LexicalStats, folder: Path) -> None:
+    """A student's folder, as training writes it."""
     save_student(
         student,
         AutoTokenizer.from_pretrained(settings.backbone),
@@ -59,6 +64,14 @@ def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Pat
         metrics={"dev_spearman": 0.5},
         lineage={"teacher": ["teacher@0"]},
     )
+
+
+def published(settings: StudentSettings, rows: list[dict[str, str]], folder: Path, dev: Task | None) -> StudentBundle:
+    """A random student that reads texts alone."""
+    stats = lexical.fit(lexical.field_terms(rows))
+    queries = ["pasta", "red sofa", "lemon", "寿司", "cake", "lamp", "pasta"]
+    spec = fit(read_declaration(), examples(list(zip(queries, rows, strict=True))), stats)
+    write(random_student(settings, spec), settings, spec, stats, folder)
     if dev:
         seal(folder, Sealing(dev))
     return open_student(folder)

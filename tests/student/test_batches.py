@@ -5,10 +5,11 @@ import pyarrow as pa
 import pytest
 
 from pinrank import lexical
-from pinrank.student import features
-from pinrank.student.batches import ROWS_STEP, Prepare, collate, example_features, length_cut
-from pinrank.student.examples import EXAMPLES
+from pinrank.student.batches import ROWS_STEP, Prepare, collate, length_cut
+from pinrank.student.declaration import read_declaration
+from pinrank.student.fit import fit
 from pinrank.student.settings import StudentSettings
+from tests.student.featured import examples
 
 QUERIES = ["pasta", "red sofa", "pasta", "lamp", "a very small red lamp", "pasta"]
 
@@ -16,13 +17,10 @@ QUERIES = ["pasta", "red sofa", "pasta", "lamp", "a very small red lamp", "pasta
 @pytest.fixture(scope="module")
 def prepared(tiny_settings: StudentSettings, rows: list[dict[str, str]]) -> pa.Table:
     pins = [rows[0], rows[1], rows[0], rows[5], rows[5], rows[2]]
-    columns = {"source": "s", "target": [0.0, 0.0, 0.0, 0.5, 0.5], "temperature": 1.0, "weight": 1.0, "grade": None}
-    examples = [{"query": query, **pin, **columns} for query, pin in zip(QUERIES, pins, strict=True)]
+    pairs = examples(list(zip(QUERIES, pins, strict=True)))
     stats = lexical.fit(lexical.field_terms(rows))
-    spec = features.fit(example_features(QUERIES, pins, stats))
-    return Prepare(tiny_settings.backbone, tiny_settings.text, stats, spec)(
-        pa.Table.from_pylist(examples, schema=EXAMPLES)
-    )
+    spec = fit(read_declaration(), pairs, stats)
+    return Prepare(tiny_settings.backbone, tiny_settings.text, stats, spec)(pairs)
 
 
 def test_each_distinct_text_is_encoded_once(prepared: pa.Table) -> None:
@@ -44,7 +42,7 @@ def test_each_distinct_text_is_encoded_once(prepared: pa.Table) -> None:
 def test_no_text_is_longer_than_its_budget(prepared: pa.Table, tiny_settings: StudentSettings) -> None:
     longest = max(len(ids) for ids in prepared["query_ids"].to_pylist())
     assert longest <= tiny_settings.text.max_query_tokens
-    assert len(prepared["features"][0].as_py()) == len(features.NAMES)
+    assert len(prepared["features"][0].as_py()) == 20
 
 
 def test_length_cut_yields_every_row_once_in_like_lengths() -> None:

@@ -18,14 +18,17 @@ from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
 from pinrank.student import prepare
+from pinrank.student.declaration import Declaration
 from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
+from pinrank.student.feature_tables import inputs_of
 from pinrank.student.label_files import find
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
 from tests.killed_job import training_worker_killed
+from tests.student.featured import STRING, write
 
 THINGS = ("pasta", "sofa", "cake", "lamp")
 NUM_PINS = 40
@@ -59,7 +62,14 @@ def examples() -> pa.Table:
         for pin in pin_text().to_pylist():
             level = 5 if pin["title"].startswith(thing) else 1
             target = human_targets(np.array([level]))[0].tolist()
-            known = {"query": thing, "source": "s", "temperature": 1.0, "weight": 1.0, "grade": (level - 1) / 4}
+            known = {
+                "query": thing,
+                "query_locale": None,
+                "source": "s",
+                "temperature": 1.0,
+                "weight": 1.0,
+                "grade": (level - 1) / 4,
+            }
             rows.append({**pin, **known, "target": target})
     return pa.Table.from_pylist(rows, schema=EXAMPLES)
 
@@ -113,6 +123,24 @@ def test_a_student_learns_and_is_published(tiny_settings: StudentSettings, tmp_p
     assert card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
     assert card.lineage["teacher"] == ["teacher@0"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+def test_a_student_learns_from_what_only_the_tables_know(tiny_settings: StudentSettings, tmp_path: Path):
+    good = {pin["pin_id"]: place % 3 == 0 for place, pin in enumerate(pin_text().to_pylist())}
+    shown = [{"pin_id": pin_id, "shop": "good" if is_good else "bad"} for pin_id, is_good in good.items()]
+    write(tmp_path, tables.PIN_FEATURES, shown, shop=STRING)
+    rows = [
+        row | {"target": [0.0, 0.0, 0.0, 0.1, 0.9] if good[row["pin_id"]] else [0.9, 0.1, 0.0, 0.0, 0.0]}
+        for row in examples().to_pylist()
+    ]
+    learning = pa.Table.from_pylist(rows, schema=EXAMPLES)
+    inputs = inputs_of(Declaration.model_validate({"pin": {"categorical": {"shop": {"dim": 2}}}}), str(tmp_path))
+    settings, folder = chosen(tiny_settings, epochs=4, encoder_learning_rate=1e-9), str(tmp_path / "student")
+    train(learning, learning.slice(0, 0), pin_text(), settings, "tiny", folder, {}, inputs=inputs)
+    student = open_student(folder).with_tables(inputs.tables)
+    scores = score(probabilities(student.grade([("pasta", row) for row in pin_text().to_pylist()], "float32")))
+    relevant = np.array(list(good.values()))
+    assert scores[relevant].min() > scores[~relevant].max()
 
 
 @pytest.mark.ray

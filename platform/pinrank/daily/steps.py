@@ -158,7 +158,7 @@ def decided(day: Day) -> Decision | None:
 
 
 def refresh_embeddings(day: Day, student: str | None) -> Step:
-    """Embed all pins with a student, unless its pin store was made of the same texts with the same settings."""
+    """Embed all pins with a student, unless its pin store was made of the same texts, features and settings."""
     if student is None:
         return Step(name="embed_pins", skipped="there is no student yet")
     store = day.layout.store(student)
@@ -166,7 +166,14 @@ def refresh_embeddings(day: Day, student: str | None) -> Step:
     arguments = ("--tables", str(day.layout.tables), "--student", str(bundle), "--output", str(store))
     texts = texts_hash(day.layout.tables)
     outputs = (str(store / MANIFEST),)
-    stage = Stage("embed_pins", day.config("embed_pins"), arguments, outputs=outputs, inputs=f"{student} {texts}")
+    stage = Stage(
+        "embed_pins",
+        day.config("embed_pins"),
+        arguments,
+        reads=features_of_pins(day.layout.tables),
+        outputs=outputs,
+        inputs=f"{student} {texts}",
+    )
     mark, made_of = store.with_name(f"{store.name}.made"), fingerprint(stage, pinrank.__version__)
     if (store / MANIFEST).exists() and mark.exists() and mark.read_text() == made_of:
         return Step(name="embed_pins", skipped="neither the student nor any pin's text has changed")
@@ -174,6 +181,11 @@ def refresh_embeddings(day: Day, student: str | None) -> Step:
     (step,) = run([stage], day, fresh=True)  # another day may have embedded other texts since this one did
     write_text(mark, made_of)
     return step
+
+
+def features_of_pins(tables: Path) -> tuple[str, ...]:
+    """The folders in which a student may find more of pins than their texts."""
+    return (str(tables / "pin_features"), *(str(pins) for pins in sorted(tables.glob("external_embeddings/*/pins"))))
 
 
 def texts_hash(tables: Path) -> str:

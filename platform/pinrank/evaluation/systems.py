@@ -14,6 +14,7 @@ from pinrank.precision import Precision
 from pinrank.search_embedding.export import read_card as read_search_card
 from pinrank.student.export import open_student
 from pinrank.student.export import read_card as read_student_card
+from pinrank.student.feature_tables import tables_of
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import TextSettings, packed
@@ -84,11 +85,12 @@ def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Syst
     systems.graded["teacher"] = from_logits(logits_NL, card.calibration.calibrated(logits_NL, task.judged.locales_N))
 
 
-def grade_student(task: Task, folder: str, systems: Systems) -> None:
-    """Add the student; ModelError when the folder holds none."""
+def grade_student(task: Task, folder: str, systems: Systems, tables: str | None = None) -> None:
+    """Add the student; ModelError when the folder holds none. tables: the folder of its features beside the texts."""
     log.info("student: %d pairs", len(task.pairs))
     student = open_student(folder)
-    logits_NL = student.grade(task.pairs)
+    told = student.with_tables(tables_of(student.spec, tables))
+    logits_NL = told.grade(task.pairs, locales=task.judged.locales_N.tolist())
     systems.graded["student"] = from_logits(logits_NL, student.calibration.calibrated(logits_NL))
 
 

@@ -20,6 +20,7 @@ from pinrank.levels import NUM_LEVELS, expected_level, probabilities
 from pinrank.soft_labels import logits_of, unusable_labels
 from pinrank.soft_labels import read_labels as soft_labels_of
 from pinrank.student.export import open_student
+from pinrank.student.feature_tables import tables_of
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import packed
@@ -95,14 +96,18 @@ def teacher_voice(
     return _voice("teacher", labels, pairs, card.version, grade, calibrated)
 
 
-def student_voice(settings: VoiceSettings, labels: pa.Table, pairs: pa.Table, texts: Pairs) -> Voice:
+def student_voice(
+    settings: VoiceSettings, labels: pa.Table, pairs: pa.Table, texts: Pairs, tables_folder: str
+) -> Voice:
     """The student's say; ModelError when its folder holds none, or another version than the labels are of."""
     if settings.model is None:
         return _voice("student", labels, pairs, None, lambda rows: np.zeros((0, NUM_LEVELS)))
     student = open_student(settings.model)
 
     def grade(rows: Integers) -> Floats:
-        return np.asarray(student.grade([texts[row] for row in rows]))
+        told = student.with_tables(tables_of(student.spec, tables_folder))
+        locales = pairs.column("query_locale").take(pa.array(rows)).to_pylist()
+        return np.asarray(told.grade([texts[row] for row in rows], locales=locales))
 
     return _voice("student", labels, pairs, student.version, grade, student.calibration.calibrated)
 

@@ -17,7 +17,10 @@ from pinrank.backbones import resolve
 from pinrank.lexical import LexicalStats
 from pinrank.student.encoder import text_template, tokenise
 from pinrank.student.export import max_pin_tokens
-from pinrank.student.features import FeatureSpec, raw_features
+from pinrank.student.feature_tables import NO_TABLES, FeatureTables
+from pinrank.student.features import FeatureSpec
+from pinrank.student.fit import features_of
+from pinrank.student.inputs import Features, flat, nested
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
 from pinrank.text import TextSettings, pin_text
 
@@ -31,13 +34,29 @@ WINDOW_BATCHES = 16
 ROWS_STEP = 16
 """Distinct texts of a batch are padded to a multiple of this."""
 
+FEATURES: dict[str, type[np.generic]] = {
+    "features": np.float32,
+    "query_numbers": np.float32,
+    "query_buckets": np.int32,
+    "pin_numbers": np.float32,
+    "pin_buckets": np.int32,
+}
+"""Columns of a prepared table that hold Features, in the order of `flat`; one without width is left out."""
+
 KEPT = ("target", "temperature", "weight", "grade", "source")
 
 
 class Prepare:
     """EXAMPLES to token ids and normalised features: a class for Ray Data's map_batches."""
 
-    def __init__(self, backbone: str, text: TextSettings, stats: LexicalStats, spec: FeatureSpec) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        text: TextSettings,
+        stats: LexicalStats,
+        spec: FeatureSpec,
+        tables: FeatureTables = NO_TABLES,
+    ) -> None:
         from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(resolve(backbone))
@@ -45,18 +64,19 @@ class Prepare:
         self.text = text
         self.stats = stats
         self.spec = spec
+        self.tables = tables
 
     def __call__(self, examples: pa.Table) -> pa.Table:
         queries = examples["query"].to_pylist()
         rows = examples.select(list(lexical.READ)).to_pylist()
         texts = [pin_text(row, self.text) for row in rows]
-        features_NF = self.spec.normalise(example_features(queries, rows, self.stats))
+        features = features_of(examples, self.spec, self.stats, self.tables)
         columns = {
             "query_ids": _lists(tokenise(self.tokenizer, self.template, queries, self.text.max_query_tokens)),
             "query_key": _keys(queries),
             "pin_ids": _lists(tokenise(self.tokenizer, self.template, texts, max_pin_tokens(self.text))),
             "pin_key": _keys(texts),
-            "features": pa.FixedSizeListArray.from_arrays(pa.array(features_NF.ravel()), features_NF.shape[1]),
+            **{name: _rows(array) for name, array in zip(FEATURES, flat(features), strict=True) if array.shape[1]},
         }
         return pa.table(columns | {name: examples[name] for name in KEPT})
 
@@ -69,7 +89,7 @@ class Batch:
     pins: "tuple[Tensor, Tensor]"
     query_of_pair: "Tensor"
     pin_of_pair: "Tensor"
-    features_NF: "Tensor"
+    features: "Features[Tensor]"
     target_NL: "Tensor"
     temperature_N: "Tensor"
     weight_N: "Tensor"
@@ -80,18 +100,12 @@ class Batch:
     def inputs(self, device: "torch.device") -> tuple[Any, ...]:
         """The arguments of Student.forward on a device."""
         queries, pins = ((ids.to(device), mask.to(device)) for ids, mask in (self.queries, self.pins))
-        rest = (self.query_of_pair, self.pin_of_pair, self.features_NF)
-        return (queries, pins, *(tensor.to(device) for tensor in rest))
+        features = self.features.mapped(lambda tensor: tensor.to(device))
+        return (queries, pins, self.query_of_pair.to(device), self.pin_of_pair.to(device), features)
 
     def targets(self, device: "torch.device") -> "tuple[Tensor, Tensor, Tensor]":
         """target_NL, temperature_N and weight_N on a device."""
         return self.target_NL.to(device), self.temperature_N.to(device), self.weight_N.to(device)
-
-
-def example_features(queries: list[str], rows: list[dict[str, str]], stats: LexicalStats) -> NDArray[np.float32]:
-    """Raw features of pairs given as texts, float32[N, F]."""
-    terms = [lexical.query_terms(query) for query in queries]
-    return raw_features(terms, lexical.field_terms(rows, stats.words), stats)
 
 
 def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Iterator[pa.Table]:
@@ -116,7 +130,7 @@ def collate(rows: pa.Table, pad_id: int) -> Batch:
         pins=pins,
         query_of_pair=query_of_pair,
         pin_of_pair=pin_of_pair,
-        features_NF=torch.from_numpy(_matrix(rows, "features")),
+        features=nested([torch.from_numpy(_matrix(rows, name, kind)) for name, kind in FEATURES.items()]),
         target_NL=torch.from_numpy(_matrix(rows, "target")),
         temperature_N=torch.from_numpy(rows["temperature"].to_numpy().copy()),
         weight_N=torch.from_numpy(rows["weight"].to_numpy().copy()),
@@ -141,9 +155,16 @@ def _distinct(rows: pa.Table, side: str, pad_id: int) -> "tuple[tuple[Tensor, Te
     return (torch.from_numpy(ids_UT), torch.from_numpy(mask_UT.astype(np.int64))), torch.from_numpy(which_N)
 
 
-def _matrix(rows: pa.Table, name: str) -> NDArray[np.float32]:
+def _matrix(rows: pa.Table, name: str, kind: type[np.generic] = np.float32) -> NDArray[Any]:
+    """A column of lists of one length as a matrix; of no columns where the column is absent."""
+    if name not in rows.schema.names:
+        return np.zeros((rows.num_rows, 0), dtype=kind)
     flat = rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.array(flat, dtype=np.float32).reshape(rows.num_rows, -1)
+    return np.array(flat, dtype=kind).reshape(rows.num_rows, -1)
+
+
+def _rows(array: NDArray[Any]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
 
 
 def _lists(token_ids: list[list[int]]) -> pa.Array:

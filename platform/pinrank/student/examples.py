@@ -14,6 +14,8 @@ from pinrank.soft_labels import logits_of, places, unusable_labels
 EXAMPLES = pa.schema(
     [
         ("query", pa.string()),
+        ("query_locale", pa.string()),
+        ("pin_id", pa.string()),
         *((name, pa.string()) for name in READ),
         ("source", pa.string()),
         ("target", pa.list_(pa.float32(), NUM_LEVELS)),  # P(level 1..5) that the student should give
@@ -89,6 +91,8 @@ def _examples(
     grades = _grades(rows) if "level" in rows.schema.names else pa.nulls(rows.num_rows, pa.float32())
     columns = {
         "query": rows["query"],
+        "query_locale": rows["query_locale"],
+        "pin_id": rows["pin_id"],
         **{name: texts[name] for name in READ},
         "source": rows["source"],
         "target": pa.FixedSizeListArray.from_arrays(pa.array(targets_NL.ravel(), pa.float32()), NUM_LEVELS),

@@ -3,14 +3,15 @@
     encoder/             the tower that reads queries, and pins too where there is no pin_encoder/
     pin_encoder/         the tower that reads pins, where they have one of their own (pinrank.student.tower_folder)
     ranker.safetensors   the MLP
-    feature_spec.json    names, order and normaliser of the features, with their hash
+    feature_spec.json    the fitted specification of the features, with its hash
     lexical.safetensors  document frequencies for BM25, with lexical.json
     calibration.json     temperature and bias of the levels, fitted on dev
     onnx/                the query tower as ONNX, where it was asked for and dev accepts it
     card.json            version, text settings, metrics on dev and lineage
     manifest.json        version, lineage and a checksum of every file; written last
 
-Letters: N pairs or candidates, D vector, H first hidden layer, R = D + H, F features, L = 5 levels.
+Letters: N pairs or candidates, D vector, H first hidden layer, S vectors in external embeddings of both sides,
+R = D + H + S, F pair features, L = 5 levels.
 """
 
 import copy
@@ -29,12 +30,14 @@ from pinrank.errors import ModelError
 from pinrank.evaluation.by_segment import SegmentFigures
 from pinrank.lexical import FieldTerms, LexicalStats
 from pinrank.model_card import CARD, open_card
-from pinrank.student import features
 from pinrank.student.calibration import LevelCalibration
+from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import MANIFEST, verify
 from pinrank.student.onnx import Format, OnnxFigures
 from pinrank.student.ranker import Floats, RankerWeights, open_ranker
+from pinrank.student.text_features import of_texts
+from pinrank.student.values import Known, Values, nothing
 from pinrank.text import TextSettings, pin_text
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 ENCODER = "encoder"
 PIN_ENCODER = "pin_encoder"
+NOTHING_KNOWN = Known()
 
 
 class StudentCard(BaseModel):
@@ -90,6 +94,7 @@ class StudentBundle:
         self.text = card.text
         self.vector_dim = ranker.vector_dim
         self.hidden = ranker.hidden
+        self.tables = NO_TABLES
 
     @cached_property
     def encoder(self) -> "TextEncoder":
@@ -112,6 +117,12 @@ class StudentBundle:
         vars(other).update(encoder=encoder, pin_encoder=pin_encoder)
         return other
 
+    def with_tables(self, tables: FeatureTables) -> "StudentBundle":
+        """The same student, which in `grade` knows more of queries, pins and pairs than their texts."""
+        other = copy.copy(self)
+        other.tables = tables
+        return other
+
     def encode_queries(self, texts: Sequence[str], precision: "Precision" = "float32") -> Floats:
         """Queries to vectors of length 1, float32[N, D]. float32 by default: a query's vector then hardly depends on
         which others share its batch."""
@@ -125,37 +136,74 @@ class StudentBundle:
         """Rows of pin_text to the texts that the pin tower reads."""
         return [pin_text(row, self.text) for row in rows]
 
-    def pin_rows(self, vectors_ND: NDArray[np.floating]) -> NDArray[np.float16]:
-        """Rows of the pin store: each pin's vector, then its side of the first layer, float16[N, D+H]."""
+    def pin_rows(self, vectors_ND: NDArray[np.floating], values: Values | None = None) -> NDArray[np.float16]:
+        """Rows of the pin store, float16[N, R]: each pin's vector, its side of the first layer, and its vectors in the
+        external embeddings of both sides. values: what is known of the pins beside their texts; None: nothing."""
+        return np.asarray(self.exact_rows(vectors_ND, values), dtype=np.float16)
+
+    def exact_rows(self, vectors_ND: NDArray[np.floating], values: Values | None = None) -> Floats:
+        """`pin_rows` before they are rounded, float32[N, R]."""
         vectors_ND = np.asarray(vectors_ND, dtype=np.float32)
-        rows_NR = np.concatenate([vectors_ND, self.ranker.pin_side(vectors_ND)], axis=1)
-        return np.asarray(rows_NR, dtype=np.float16)
+        values = values or nothing(len(vectors_ND))
+        side_NH = self.ranker.pin_side(vectors_ND, self.spec.side("pin", values))
+        return np.concatenate([vectors_ND, side_NH, self.spec.space_vectors(values)], axis=1)
 
-    def features(self, query: str, pins: FieldTerms) -> Floats:
-        """Normalised features of one query with each pin, float32[N, F]."""
+    def features(
+        self, query: str, pins: FieldTerms, rows_NR: NDArray[np.floating] | None = None, known: Known = NOTHING_KNOWN
+    ) -> Floats:
+        """Normalised pair features of one query with each pin, float32[N, F]; rows_NR as for `logits`, needed where an
+        external embedding has both sides."""
         query_of_pair = np.zeros(len(pins), dtype=np.int64)
-        raw_NF = features.raw_features([lexical.query_terms(query)], pins, self.stats, query_of_pair)
-        return self.spec.normalise(raw_NF)
+        terms = [lexical.query_terms(query)]
+        texts_NT = of_texts(self.spec.declared, terms, pins, self.stats, query_of_pair)
+        own = self.vector_dim + self.hidden
+        pin_NS = np.zeros((len(pins), 0), np.float32) if rows_NR is None else rows_NR[:, own:].astype(np.float32)
+        pairs = known.pairs or nothing(len(pins))
+        return self.spec.pair(texts_NT, pairs, self.spec.space_vectors(known.query), pin_NS)
 
-    def logits(self, query_D: Floats, rows_NR: NDArray[np.float16], features_NF: Floats) -> Floats:
+    def logits(
+        self, query_D: Floats, rows_NR: NDArray[np.floating], features_NF: Floats, known: Known = NOTHING_KNOWN
+    ) -> Floats:
         """Five logits for one query and N candidates, float32[N, 5]; rows_NR come from `pin_rows` or the pin store."""
-        return self.ranker.logits(query_D, rows_NR, features_NF)
+        rows = rows_NR[:, : self.vector_dim + self.hidden]
+        return self.ranker.logits(query_D, rows, features_NF, self.spec.side("query", known.query))
 
-    def grade(self, pairs: Sequence[tuple[str, Mapping[str, str]]], precision: "Precision" = "auto") -> Floats:
-        """Logits of (query, row of pin_text) pairs, float32[N, 5], by serving's maths; each text is encoded once."""
-        queries, query_of_pair = distinct([query for query, _ in pairs])
-        texts, text_of_pair = distinct(self.pin_texts([row for _, row in pairs]))
-        query_vectors_UD = self.encode_queries(queries)
-        rows_TR = self.pin_rows(self.encode_pins(texts, precision))
+    def grade(
+        self,
+        pairs: Sequence[tuple[str, Mapping[str, str]]],
+        precision: "Precision" = "auto",
+        locales: Sequence[str | None] | None = None,
+    ) -> Floats:
+        """Logits of (query, row of pin_text) pairs, float32[N, 5], by serving's maths; each text is encoded once.
+
+        What is known beside the texts comes from `with_tables`; locales: of the queries.
+        """
+        asked, query_of_pair = distinct(zip((query for query, _ in pairs), locales or [None] * len(pairs), strict=True))
+        query_vectors_UD = self.encode_queries([query for query, _ in asked])
+        known_queries = self.tables.queries([query for query, _ in asked], [locale for _, locale in asked])
+        known_pairs = self.tables.pairs([query for query, _ in pairs], [row.get("pin_id", "") for _, row in pairs])
+        rows_PR, pin_of_pair = self._rows([row for _, row in pairs], precision)
         terms = lexical.field_terms([row for _, row in pairs], self.stats.words)
         logits_NL = np.zeros((len(pairs), 5), dtype=np.float32)
         order = np.argsort(query_of_pair, kind="stable")
-        bounds = lexical.starts_of(np.bincount(query_of_pair, minlength=len(queries)))
-        for number, query in enumerate(queries):
+        bounds = lexical.starts_of(np.bincount(query_of_pair, minlength=len(asked)))
+        for number, (query, _) in enumerate(asked):
             mine = order[bounds[number] : bounds[number + 1]]
-            features_NF = self.features(query, terms.take(mine))
-            logits_NL[mine] = self.logits(query_vectors_UD[number], rows_TR[text_of_pair[mine]], features_NF)
+            known = Known(known_queries.take(np.asarray([number])), known_pairs.take(mine))
+            rows_NR = rows_PR[pin_of_pair[mine]]
+            features_NF = self.features(query, terms.take(mine), rows_NR, known)
+            logits_NL[mine] = self.logits(query_vectors_UD[number], rows_NR, features_NF, known)
         return logits_NL
+
+    def _rows(
+        self, pins: Sequence[Mapping[str, str]], precision: "Precision"
+    ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """`pin_rows` of the distinct pins, and which of them each row of pin_text is."""
+        ids = [row.get("pin_id", "") for row in pins]
+        once, pin_of_row = distinct(zip(self.pin_texts(pins), ids, strict=True))
+        texts, text_of_pin = distinct(text for text, _ in once)
+        vectors_PD = self.encode_pins(texts, precision)[text_of_pin]
+        return self.pin_rows(vectors_PD, self.tables.pins([pin_id for _, pin_id in once])), pin_of_row
 
 
 def open_student(folder: str | Path, thorough: bool = False) -> StudentBundle:
@@ -177,7 +225,7 @@ def open_student(folder: str | Path, thorough: bool = False) -> StudentBundle:
 def assembled(folder: Path, card: StudentCard) -> StudentBundle:
     """The bundle of a folder's parts, whatever its manifest says; ModelError when they do not belong together."""
     spec = FeatureSpec.open(folder)
-    ranker = open_ranker(folder, spec.cosine_centre, spec.cosine_scale)
+    ranker = open_ranker(folder, spec.shapes, spec.cosine_centre, spec.cosine_scale)
     found = (spec.hash, ranker.vector_dim, ranker.hidden, spec.num_features + 1)
     wanted = (card.feature_spec, card.vector_dim, card.hidden, len(ranker.features_GH))
     if found != wanted:

@@ -1,6 +1,7 @@
 """The student while it trains: two towers, and the MLP that ranks.
 
-Letters: N pairs, D vector, H first hidden layer, F features, G = F + 1 (with the cosine), L = 5 levels.
+Letters: N pairs, D vector, H first hidden layer, F pair features, G = F + 1 (with the cosine), V values and E numbers
+of an embedded category, L = 5 levels. For a side's W and M see pinrank.student.inputs.
 """
 
 import itertools
@@ -9,20 +10,50 @@ import torch
 from torch import Tensor, nn
 
 from pinrank.levels import LEVELS, NUM_LEVELS
-from pinrank.student.features import FeatureSpec
+from pinrank.student.features import NUM_SPECIAL, FeatureSpec
+from pinrank.student.inputs import Features, Shapes, Side, SideShape
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.student.towers import Tokens, TwoTowers, build_towers
+
+
+class SideLayer(nn.Module):
+    """The part of the first layer that the features of one side have: its numbers and embedded categories, projected.
+
+    Starts at zero, and so do the rows of missing and unknown values: what training never sees adds nothing.
+    """
+
+    def __init__(self, shape: SideShape, hidden: int) -> None:
+        super().__init__()
+        self.columns = shape.columns
+        embeddings = [nn.Embedding(each.num_buckets, each.dim) for each in shape.embeddings]
+        self.embeddings = nn.ModuleList(embeddings)
+        self.linear = nn.Linear(shape.num_inputs, hidden, bias=False)
+        with torch.no_grad():
+            self.linear.weight.zero_()
+            for embedding in embeddings:
+                embedding.weight[:NUM_SPECIAL] = 0.0
+
+    def forward(self, side: Side[Tensor]) -> Tensor:
+        """A side's features to its part of the hidden layer, float32[N, H]."""
+        inputs = [side.numbers_NW]
+        for embedding, columns in zip(self.embeddings, self.columns, strict=True):
+            buckets_NV = side.buckets_NM[:, columns]
+            known_NV1 = (buckets_NV >= 0).unsqueeze(-1)
+            embedded_NVE = embedding(buckets_NV.clamp(min=0)) * known_NV1
+            inputs.append(embedded_NVE.sum(dim=1) / known_NV1.sum(dim=1))
+        projected_NH: Tensor = self.linear(torch.cat(inputs, dim=-1))
+        return projected_NH
 
 
 class Ranker(nn.Module):
     """The MLP; pinrank.student.ranker holds the same maths in numpy.
 
-    A shortcut leads from the features and the cosine straight to the logits, and the last layer starts at zero: before
-    the first step the level grows with the cosine alone, so the pretrained encoder is useful at once.
+    A shortcut leads from the pair features and the cosine straight to the logits, and the last layer starts at zero:
+    before the first step the level grows with the cosine alone, so the pretrained encoder is useful at once.
     """
 
     def __init__(
-        self, vector_dim: int, num_features: int, settings: RankerSettings, cosine_centre: float, cosine_scale: float
+        self, vector_dim: int, shapes: Shapes, settings: RankerSettings, cosine_centre: float, cosine_scale: float
     ) -> None:
         super().__init__()
         first, *rest = settings.hidden
@@ -31,19 +62,25 @@ class Ranker(nn.Module):
         self.query = nn.Linear(vector_dim, first)
         self.pin = nn.Linear(vector_dim, first, bias=False)
         self.product = nn.Linear(vector_dim, first, bias=False)
-        self.features = nn.Linear(num_features + 1, first, bias=False)
+        self.features = nn.Linear(shapes.num_pair + 1, first, bias=False)
         widths = [first, *rest, NUM_LEVELS]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
-        self.shortcut = nn.Linear(num_features + 1, NUM_LEVELS, bias=False)
+        self.shortcut = nn.Linear(shapes.num_pair + 1, NUM_LEVELS, bias=False)
         self.dropout = nn.Dropout(settings.dropout)
+        self.query_features = SideLayer(shapes.query, first) if shapes.query.num_inputs else None
+        self.pin_features = SideLayer(shapes.pin, first) if shapes.pin.num_inputs else None
         self._start_from_the_cosine()
 
-    def forward(self, query_ND: Tensor, pin_ND: Tensor, features_NF: Tensor) -> Tensor:
+    def forward(self, query_ND: Tensor, pin_ND: Tensor, features: Features[Tensor]) -> Tensor:
         """Unit vectors and normalised features to logits_NL, float32."""
         product_ND = query_ND * pin_ND
         cosine_N1 = (product_ND.sum(dim=-1, keepdim=True) - self.cosine_centre) * self.cosine_scale
-        inputs_NG = torch.cat([features_NF, cosine_N1], dim=-1)
+        inputs_NG = torch.cat([features.pair_NF, cosine_N1], dim=-1)
         sides_NH = self.query(query_ND) + self.pin(pin_ND)
+        if self.query_features is not None:
+            sides_NH = sides_NH + self.query_features(features.query)
+        if self.pin_features is not None:
+            sides_NH = sides_NH + self.pin_features(features.pin)
         hidden: Tensor = sides_NH + self.product(product_ND * self.product_scale) + self.features(inputs_NG)
         for layer in self.layers:
             hidden = layer(self.dropout(torch.relu(hidden)))
@@ -77,17 +114,17 @@ class Student(nn.Module):
         pins: Tokens,
         query_of_pair: Tensor,
         pin_of_pair: Tensor,
-        features_NF: Tensor,
+        features: Features[Tensor],
     ) -> Tensor:
         """(ids, mask) of the distinct queries and pins, which of them each pair has, and features, to logits_NL."""
         query_ND, pin_ND = self.towers(queries, pins, query_of_pair, pin_of_pair)
         with torch.autocast(query_ND.device.type, enabled=False):
-            logits_NL: Tensor = self.ranker(query_ND, pin_ND, features_NF)
+            logits_NL: Tensor = self.ranker(query_ND, pin_ND, features)
         return logits_NL
 
 
 def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str | None = None) -> Student:
     """The student before training: pretrained towers under a ranker that starts from the cosine."""
     towers = build_towers(settings.backbone, settings.tower, attention, settings.backbone_dropout)
-    ranker = Ranker(towers.vector_dim, spec.num_features, settings.ranker, spec.cosine_centre, spec.cosine_scale)
+    ranker = Ranker(towers.vector_dim, spec.shapes, settings.ranker, spec.cosine_centre, spec.cosine_scale)
     return Student(towers, ranker)

@@ -86,7 +86,8 @@ def _figures(form: Format, bundle: StudentBundle, dev: Task, before: float) -> O
 
 def ndcg(bundle: StudentBundle, dev: Task) -> float:
     """nDCG@10 of a bundle's calibrated score over the dev queries; nan where no query has two levels."""
-    scores_N = score(bundle.calibration.probabilities(bundle.grade(dev.pairs)))
+    logits_NL = bundle.grade(dev.pairs, locales=dev.judged.locales_N.tolist())
+    scores_N = score(bundle.calibration.probabilities(logits_NL))
     return float(metrics.mean(metrics.ndcg_by_query(dev.judged.levels_N, scores_N, dev.judged.queries_N, 10)))
 
 

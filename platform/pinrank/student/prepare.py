@@ -21,6 +21,7 @@ from pinrank.logs import Stretch
 from pinrank.ray_units import Workers
 from pinrank.student.batches import Prepare
 from pinrank.student.examples import shuffled, soft_examples
+from pinrank.student.feature_tables import tables_of
 from pinrank.student.features import FeatureSpec
 from pinrank.student.importance import Importance
 from pinrank.student.label_files import ROWS_PER_STRETCH, LabelFiles, rows_of
@@ -79,6 +80,7 @@ class Job:
     settings: StudentSettings
     where: str = ""
     importance: Importance | None = None
+    tables: str | None = None  # the folder of the features beside the texts
 
 
 def write_inputs(
@@ -145,7 +147,7 @@ def _written(examples: pa.Table, unit: Unit, job: Job) -> Part:
     """Rows that no Prepare has seen make an empty part: it has no columns either."""
     seed = int(column_hashes(pa.array([f"{job.settings.seed} {unit.name}"]))[0])
     mixed = shuffled(examples, seed)
-    prepare_rows = _opened(job.folder, job.settings)
+    prepare_rows = _opened(job.folder, job.settings, job.tables)
     starts = range(0, mixed.num_rows, ROWS_PER_CALL)
     pieces = [prepare_rows(mixed.slice(start, ROWS_PER_CALL)) for start in starts]
     rows = pa.concat_tables(pieces).combine_chunks() if pieces else pa.table({})
@@ -153,10 +155,11 @@ def _written(examples: pa.Table, unit: Unit, job: Job) -> Part:
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path, settings: StudentSettings) -> Prepare:
-    """A process opens the tokenizer and the statistics once for all its units."""
+def _opened(folder: Path, settings: StudentSettings, tables: str | None) -> Prepare:
+    """A process opens the tokenizer, the statistics and the features beside the texts once for all its units."""
     inputs = folder / INPUTS
-    return Prepare(settings.backbone, settings.text, LexicalStats.open(inputs), FeatureSpec.open(inputs))
+    spec = FeatureSpec.open(inputs)
+    return Prepare(settings.backbone, settings.text, LexicalStats.open(inputs), spec, tables_of(spec, tables))
 
 
 def _label_units(labels: LabelFiles) -> list[Unit]:

@@ -19,6 +19,7 @@ from pinrank.student import features
 from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
 from pinrank.student.calibration import fit as fit_calibration
 from pinrank.student.export import ENCODER, PIN_ENCODER, StudentCard, assembled, read_card
+from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import write_manifest
 from pinrank.student.onnx import Format
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sealing:
-    """What a student is measured on, and in which formats its query tower is tried as ONNX."""
+    """What a student is measured on, with what is known beside the texts, and in which formats its query tower is tried
+    as ONNX."""
 
     dev: "Task | None" = None
     onnx: tuple[Format, ...] = ()
+    tables: FeatureTables = NO_TABLES
 
 
 NOT_MEASURED = Sealing()
@@ -98,12 +101,13 @@ def seal(folder: Path, sealing: Sealing) -> StudentCard:
     calibration, figures = LevelCalibration(), SegmentFigures()
     calibration.save(folder)
     if dev := sealing.dev:
-        logits_NL = assembled(folder, card).grade(dev.pairs)
+        student = assembled(folder, card).with_tables(sealing.tables)
+        logits_NL = student.grade(dev.pairs, locales=dev.judged.locales_N.tolist())
         calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
         figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
         calibration.save(folder)
     version = f"{card.version.partition('@')[0]}@{_hash_of(folder, card.text)}"
-    tried = choose(assembled(folder, card), dev, sealing.onnx)
+    tried = choose(assembled(folder, card).with_tables(sealing.tables), dev, sealing.onnx)
     card = card.model_copy(update={"version": version, "dev": figures, "onnx": tried})
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     write_manifest(folder, card.version, card.lineage)

@@ -9,7 +9,7 @@ command starts anew.
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
-from pinrank.lexical import LexicalStats
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
-from pinrank.student import features
-from pinrank.student.batches import example_features
+from pinrank.student.declaration import read_declaration
 from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.export import StudentCard
-from pinrank.student.features import FeatureSpec
+from pinrank.student.feature_tables import Inputs
+from pinrank.student.fit import fit as fit_spec
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
@@ -64,27 +63,34 @@ def train(
     lineage: Mapping[str, Any],
     labels: Labels | None = None,
     sealing: Sealing = NOT_MEASURED,
+    inputs: Inputs | None = None,
 ) -> StudentCard:
     """Learn soft labels on disk and `learning`, choose the epoch on `dev`, publish to `folder`.
 
     Both tables have the columns of EXAMPLES and lie in memory, `labels` do not. `dev` holds human grades and may be
     empty: then the last epoch is published. `pin_text` is the collection whose document frequencies BM25 uses;
-    `sealing` says on which dev pairs the published student is calibrated and measured. Needs a Ray session unless
-    settings.num_workers is 0, and on several machines a `folder` that all of them see. Raises TableError when there is
-    nothing to learn, too many labels cannot be used or `folder` holds other things, ModelError when training fails,
-    CommitError when another process trains into it; nothing is published then.
+    `sealing` says on which dev pairs the published student is calibrated and measured, `inputs` what it reads, by
+    default texts alone. Needs a Ray session unless settings.num_workers is 0, and on several machines a `folder` that
+    all of them see. Raises TableError when there is nothing to learn, too many labels cannot be used, no pair has a
+    value of a declared feature or `folder` holds other things, ModelError when training fails, CommitError when another
+    process trains into it; nothing is published then.
     """
     refuse_foreign_code(settings.backbone, allow_auto_map=False)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
     _refuse_too_few(learning, labels, settings)
-    sample = _sample(learning, labels, pin_text, settings)
-    said = [name, settings.model_dump_json(), *((labels.files.stamp, str(labels.files.num_rows)) if labels else ())]
-    identity = training_run.identity(said, learning, dev, pin_text.select(["pin_id", "fingerprint"]))
+    inputs = inputs or Inputs(read_declaration())
+    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
+    spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
+    said = [name, settings.model_dump_json(), inputs.declared.model_dump_json()]
+    said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
+    identity = training_run.identity(said, learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content)
     with training_run.run_folder(target, identity) as work:
         if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
-        done = _prepared(learning, dev, pin_text, sample, settings, labels, work)
+        examples = {LEARNING: learning, DEV: dev}
+        write_inputs(work, pin_text, examples, stats, spec)
+        done = _prepared(examples, Job(work, settings, tables=inputs.folder), labels)
         learnt = {unit: each for unit, each in done.items() if not unit.startswith(f"{DEV}-")}
         run = TrainingRun(
             name=name,
@@ -96,31 +102,20 @@ def train(
         )
         training_run.fit(_work, run.model_dump(mode="json"), "student", settings, work, folder)
         _set_aside(learnt, work / PUBLISHED)
-        card = seal(work / PUBLISHED, sealing)
+        card = seal(work / PUBLISHED, replace(sealing, tables=inputs.tables))
         replace_folder(work / PUBLISHED, target)
     return card
 
 
-def _prepared(
-    learning: pa.Table,
-    dev: pa.Table,
-    pin_text: pa.Table,
-    sample: pa.Table,
-    settings: StudentSettings,
-    labels: Labels | None,
-    work: Path,
-) -> dict[str, Done]:
-    """The records of all units by name; what they read is written first, and the same whenever it is written."""
-    examples = {LEARNING: learning, DEV: dev}
+def _prepared(examples: dict[str, pa.Table], job: Job, labels: Labels | None) -> dict[str, Done]:
+    """The records of all units by name."""
     units = units_of(labels.files if labels else None, examples)
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
-    spec = _fit_spec(sample, stats)
-    write_inputs(work, pin_text, examples, stats, spec)
-    job = Job(work, settings, *((labels.files.where, _importance(labels.files, settings)) if labels else ()))
-    alone = settings.num_workers == 0 or len(units) == 1
+    if labels:
+        job = replace(job, where=labels.files.where, importance=_importance(labels.files, job.settings))
+    alone = job.settings.num_workers == 0 or len(units) == 1
     done = prepare(units, job, Workers(WorkSettings(), None if alone else ClusterSettings()))
     if labels:
-        _refuse_unusable(done, labels, work)
+        _refuse_unusable(done, labels, job.folder)
     return done
 
 
@@ -145,11 +140,6 @@ def _sample(learning: pa.Table, labels: Labels | None, pin_text: pa.Table, setti
         raise TableError(f"{labels.files.where}: no usable soft label. {' '.join(map(str, found))}")
     num_others = round(learning.num_rows * soft.num_rows / labels.files.num_rows)
     return pa.concat_tables([soft, others.slice(0, num_others)])
-
-
-def _fit_spec(sample: pa.Table, stats: LexicalStats) -> FeatureSpec:
-    rows = sample.select(list(lexical.READ)).to_pylist()
-    return features.fit(example_features(sample["query"].to_pylist(), rows, stats))
 
 
 def _importance(files: LabelFiles, settings: StudentSettings) -> Importance | None:
