@@ -19,11 +19,12 @@ from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
 from pinrank.student import prepare
 from pinrank.student.declaration import Declaration
+from pinrank.student.encoder import TextEncoder
 from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
 from pinrank.student.feature_tables import inputs_of
 from pinrank.student.label_files import find
-from pinrank.student.settings import StudentSettings
+from pinrank.student.settings import StudentSettings, TowerSettings
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
@@ -158,6 +159,36 @@ def test_two_workers_learn_from_labels_on_disk_and_the_student_embeds_each_pin(
     assert set(embeddings["encoder"].to_pylist()) == {student.version}
     wanted = student.encode_pins(student.pin_texts(pin_text().to_pylist()), "float32")
     np.testing.assert_allclose(vectors_of(embeddings), wanted, atol=2e-3)
+
+
+def test_with_frozen_towers_the_mlp_learns_and_the_backbone_is_published_as_it_was(
+    tiny_settings: StudentSettings, tiny_bert_dir: Path, labels: Path, tmp_path: Path
+):
+    frozen = chosen(tiny_settings, frozen_towers=True, epochs=6, ranker_learning_rate=0.02)
+    card = distilled(frozen, labels, tmp_path / "student")
+    assert card.metrics["dev_spearman"] > 0.7
+    texts = ["sofa number 1", "a cake"]
+    published = TextEncoder.open(tmp_path / "student/encoder").encode(texts, 16)
+    np.testing.assert_array_equal(published, TextEncoder.open(tiny_bert_dir).encode(texts, 16))
+
+
+def test_training_goes_on_from_a_students_towers(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
+    small = tiny_settings.model_copy(update={"tower": TowerSettings(shared=False, pooling="first", output_dim=8)})
+    distilled(chosen(small, epochs=1), labels, tmp_path / "one")
+    again = small.model_copy(update={"backbone": str(tmp_path / "one"), "frozen_towers": True})
+    distilled(chosen(again, epochs=1), labels, tmp_path / "two")
+    weights = [sorted((tmp_path / name).glob("*encoder/*.safetensors")) for name in ("one", "two")]
+    assert [path.read_bytes() for path in weights[0]] == [path.read_bytes() for path in weights[1]]
+    assert len(weights[0]) == 4
+    one_tower = again.model_copy(update={"tower": TowerSettings()})
+    with pytest.raises(ModelError, match=r"Set tower\.shared to false"):
+        distilled(chosen(one_tower.model_copy(update={"frozen_towers": False})), labels, tmp_path / "three")
+
+
+def test_a_projection_that_would_stay_random_is_refused(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
+    settings = chosen(tiny_settings, frozen_towers=True, tower=TowerSettings(output_dim=8))
+    with pytest.raises(ModelError, match="would stay as random as it starts"):
+        distilled(settings, labels, tmp_path / "student")
 
 
 def test_a_loss_that_is_no_number_publishes_nothing(tiny_settings: StudentSettings, tmp_path: Path):

@@ -37,6 +37,9 @@ class StudentSettings(BaseModel):
         description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",
     )
     tower: TowerSettings = TowerSettings()
+    frozen_towers: bool = Field(
+        False, description="the backbone stays as it is: texts become vectors once, and the MLP alone learns"
+    )
     ranker: RankerSettings = RankerSettings()
     backbone_dropout: float | None = Field(
         None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"

@@ -3,10 +3,14 @@
 Letters: U distinct texts, T tokens, B pairs, H width of the encoder, D vector.
 """
 
+from pathlib import Path
+
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pinrank.errors import ModelError
 from pinrank.student.settings import TowerSettings
+from pinrank.student.tower_folder import FORM, folders_of, open_tower
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.model import hidden_size, open_backbone, pool
 
@@ -57,10 +61,25 @@ class TwoTowers(nn.Module):
 def build_towers(
     backbone: str, settings: TowerSettings, attention: str | None = None, dropout: float | None = None
 ) -> TwoTowers:
-    """The towers before training: the pretrained backbone, and a random projection where a width is set."""
+    """The towers before training: the pretrained backbone, and a random projection where a width is set.
 
-    def tower() -> Tower:
-        return Tower(open_backbone(backbone, attention, dropout), settings.output_dim, settings.pooling)
+    A backbone that is a student's folder, or a tower's, goes on as it is, pooling and projection included. Raises
+    ModelError when it is not what the settings want.
+    """
+    query, pin = folders_of(backbone)
+    if settings.shared and query != pin:
+        raise ModelError(f"{backbone}: reads pins with a tower of their own. Set tower.shared to false.")
+    first = _start(query, settings, attention, dropout)
+    return TwoTowers(first, first if settings.shared else _start(pin, settings, attention, dropout))
 
-    query = tower()
-    return TwoTowers(query, query if settings.shared else tower())
+
+def _start(folder: Path, settings: TowerSettings, attention: str | None, dropout: float | None) -> Tower:
+    if not (folder / FORM).exists():
+        return Tower(open_backbone(str(folder), attention, dropout), settings.output_dim, settings.pooling)
+    tower, _ = open_tower(folder, attention, dropout)
+    if settings.output_dim not in (None, tower.vector_dim):
+        raise ModelError(
+            f"{folder}: gives vectors of {tower.vector_dim} numbers, tower.output_dim wants {settings.output_dim}. "
+            "Leave it null, or start from another backbone."
+        )
+    return tower

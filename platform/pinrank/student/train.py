@@ -20,7 +20,7 @@ from pinrank import lexical, parquet, training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
-from pinrank.errors import TableError
+from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
@@ -29,14 +29,16 @@ from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.export import StudentCard
 from pinrank.student.feature_tables import Inputs
 from pinrank.student.fit import fit as fit_spec
+from pinrank.student.frozen import write_vectors
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
 from pinrank.student.parts import read_part
-from pinrank.student.prepare import Done, Job, prepare, units_of, write_inputs
+from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_inputs
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
+from pinrank.student.tower_folder import FORM, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ def train(
     value of a declared feature or `folder` holds other things, ModelError when training fails, CommitError when another
     process trains into it; nothing is published then.
     """
-    refuse_foreign_code(settings.backbone, allow_auto_map=False)
+    _refuse_towers(settings)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
     _refuse_too_few(learning, labels, settings)
@@ -116,6 +118,8 @@ def _prepared(examples: dict[str, pa.Table], job: Job, labels: Labels | None) ->
     done = prepare(units, job, Workers(WorkSettings(), None if alone else ClusterSettings()))
     if labels:
         _refuse_unusable(done, labels, job.folder)
+    if job.settings.frozen_towers:
+        write_vectors(job.folder, job.folder / PARTS, job.settings)
     return done
 
 
@@ -165,6 +169,17 @@ def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
         "num_unusable_labels": unusable,
         "num_judgments": num_judgments,
     }
+
+
+def _refuse_towers(settings: StudentSettings) -> None:
+    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing."""
+    for folder in folders_of(settings.backbone):
+        refuse_foreign_code(str(folder), allow_auto_map=False)
+        if settings.frozen_towers and settings.tower.output_dim and not (folder / FORM).exists():
+            raise ModelError(
+                f"{settings.backbone}: with frozen_towers a projection to tower.output_dim would stay as random as it "
+                "starts. Leave it null, or start from a trained student's folder."
+            )
 
 
 def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: StudentSettings) -> None:
