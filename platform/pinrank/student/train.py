@@ -92,7 +92,7 @@ def train(
             log.info("going on with the training run in %s", work)
         examples = {LEARNING: learning, DEV: dev}
         write_inputs(work, pin_text, examples, stats, spec)
-        done = _prepared(examples, Job(work, settings, tables=inputs.folder), labels)
+        done = prepare_all(examples, Job(work, settings, tables=inputs.folder), labels)
         learnt = {unit: each for unit, each in done.items() if not unit.startswith(f"{DEV}-")}
         run = TrainingRun(
             name=name,
@@ -109,8 +109,8 @@ def train(
     return card
 
 
-def _prepared(examples: dict[str, pa.Table], job: Job, labels: Labels | None) -> dict[str, Done]:
-    """The records of all units by name."""
+def prepare_all(examples: dict[str, pa.Table], job: Job, labels: Labels | None) -> dict[str, Done]:
+    """The records of all units by name; what they read (`write_inputs`) is there already."""
     units = units_of(labels.files if labels else None, examples)
     if labels:
         job = replace(job, where=labels.files.where, importance=_importance(labels.files, job.settings))
