@@ -172,6 +172,19 @@ def test_with_frozen_towers_the_mlp_learns_and_the_backbone_is_published_as_it_w
     np.testing.assert_array_equal(published, TextEncoder.open(tiny_bert_dir).encode(texts, 16))
 
 
+def test_a_student_without_a_backbone_learns_is_published_and_can_be_gone_on_from(
+    tiny_settings: StudentSettings, labels: Path, tmp_path: Path
+):
+    hashed = tiny_settings.model_copy(update={"backbone": "hashed/500", "encoder_learning_rate": 1e-2})
+    card = distilled(chosen(hashed, epochs=2), labels, tmp_path / "student")
+    assert card.metrics["dev_spearman"] > 0.7
+    assert open_student(tmp_path / "student").encode_queries(["pasta"]).shape == (1, 128)
+    again = hashed.model_copy(update={"backbone": str(tmp_path / "student"), "frozen_towers": True})
+    assert distilled(chosen(again, epochs=1), labels, tmp_path / "again").vector_dim == 128
+    with pytest.raises(ModelError, match="cannot be frozen"):
+        distilled(chosen(hashed, frozen_towers=True), labels, tmp_path / "third")
+
+
 def test_training_goes_on_from_a_students_towers(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
     small = tiny_settings.model_copy(update={"tower": TowerSettings(shared=False, pooling="first", output_dim=8)})
     distilled(chosen(small, epochs=1), labels, tmp_path / "one")

@@ -21,7 +21,7 @@ from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.fit import features_of
 from pinrank.student.inputs import Features, flat, nested
-from pinrank.student.tower_folder import folders_of
+from pinrank.student.tower_folder import tokenizer_of
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
 from pinrank.text import TextSettings, pin_text
 
@@ -60,9 +60,7 @@ class Prepare:
         spec: FeatureSpec,
         tables: FeatureTables = NO_TABLES,
     ) -> None:
-        from transformers import AutoTokenizer
-
-        self.tokenizer = AutoTokenizer.from_pretrained(folders_of(backbone)[0])
+        self.tokenizer = tokenizer_of(backbone)
         self.template = text_template(self.tokenizer)
         self.text = text
         self.stats = stats

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pinrank.student.towers import Tower
+    from pinrank.student.towers import AnyTower
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
@@ -32,7 +32,7 @@ LENGTH_STEP = 8
 class TextEncoder:
     """A tower with its tokenizer, in evaluation mode on one device."""
 
-    def __init__(self, tower: "Tower", tokenizer: Any, device: "torch.device | None" = None) -> None:
+    def __init__(self, tower: "AnyTower", tokenizer: Any, device: "torch.device | None" = None) -> None:
         import torch
 
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -18,7 +18,6 @@ import ray.train
 import torch
 from numpy.typing import NDArray
 from ray.train.torch import prepare_model
-from transformers import AutoTokenizer
 
 from pinrank.evaluation.dev import mean_spearman
 from pinrank.levels import probabilities, score
@@ -35,7 +34,7 @@ from pinrank.student.prepare import INPUTS
 from pinrank.student.publish import save_student
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
-from pinrank.student.tower_folder import folders_of
+from pinrank.student.tower_folder import tokenizer_of
 from pinrank.student.towers import build_towers
 from pinrank.teacher import checkpoint
 from pinrank.training_run import REFUSED
@@ -59,7 +58,7 @@ class Worker:
         self.rank, self.num_ranks = context.get_world_rank(), context.get_world_size()
         self.learning, self.dev = Parts(run.learning), Parts(run.dev)
         self.steps_per_epoch = num_batches(len(self.learning), self.settings.batch_size, self.num_ranks)
-        self.tokenizer = AutoTokenizer.from_pretrained(folders_of(self.settings.backbone)[0])
+        self.tokenizer = tokenizer_of(self.settings.backbone)
         self.spec = FeatureSpec.open(run.folder / INPUTS)
         self.frozen = FrozenTexts.open(run.folder) if self.settings.frozen_towers else None
         torch.manual_seed(self.settings.seed)

@@ -31,7 +31,10 @@ class StudentSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backbone: str = Field("all-MiniLM-L6-v2", description="of both towers: packaged name, local folder or model id")
+    backbone: str = Field(
+        "all-MiniLM-L6-v2",
+        description="of the towers: packaged name, folder (a student's too), model id, or hashed/65536 for none",
+    )
     text: TextSettings = Field(
         TextSettings(max_query_tokens=32, max_tokens=96),
         description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",

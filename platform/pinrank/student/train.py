@@ -30,6 +30,7 @@ from pinrank.student.export import StudentCard
 from pinrank.student.feature_tables import Inputs
 from pinrank.student.fit import fit as fit_spec
 from pinrank.student.frozen import write_vectors
+from pinrank.student.hashed import hashed_words
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
@@ -38,7 +39,7 @@ from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_i
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
-from pinrank.student.tower_folder import FORM, folders_of
+from pinrank.student.tower_folder import FORM, folders_of, form_of
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +174,13 @@ def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
 
 def _refuse_towers(settings: StudentSettings) -> None:
     """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing."""
+    if hashed_words(settings.backbone):
+        if settings.frozen_towers:
+            raise ModelError(f"{settings.backbone}: has nothing to say before it has learnt, so it cannot be frozen.")
+        return
     for folder in folders_of(settings.backbone):
-        refuse_foreign_code(str(folder), allow_auto_map=False)
+        if not form_of(folder).hashed_rows:
+            refuse_foreign_code(str(folder), allow_auto_map=False)
         if settings.frozen_towers and settings.tower.output_dim and not (folder / FORM).exists():
             raise ModelError(
                 f"{settings.backbone}: with frozen_towers a projection to tower.output_dim would stay as random as it "
