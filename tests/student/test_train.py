@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pinrank import tables
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
+from pinrank.search_embedding.pairs import PAIRS
 from pinrank.student import prepare
 from pinrank.student.declaration import Declaration
 from pinrank.student.encoder import TextEncoder
@@ -24,7 +26,7 @@ from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
 from pinrank.student.feature_tables import inputs_of
 from pinrank.student.label_files import find
-from pinrank.student.settings import StudentSettings, TowerSettings
+from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSettings
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
@@ -185,6 +187,29 @@ def test_a_student_without_a_backbone_learns_is_published_and_can_be_gone_on_fro
         distilled(chosen(hashed, frozen_towers=True), labels, tmp_path / "third")
 
 
+def test_a_second_objective_brings_queries_near_what_people_engaged_with(
+    tiny_settings: StudentSettings, tmp_path: Path
+):
+    words = ["alpha", "beta", "gamma", "delta"]  # of no soft label
+    pins = [f"{thing} number 1" for thing in THINGS]
+    pairs = [
+        {"query": word, "pin": pin, "weight": 1.0, "held_out": False} for word, pin in zip(words, pins, strict=True)
+    ]
+    settings = chosen(
+        tiny_settings,
+        backbone="hashed/500",
+        encoder_learning_rate=1e-2,
+        epochs=1,
+        retrieval=RetrievalSettings(weight=1.0, batch_size=4),
+    )
+    rows, engaged = examples(), pa.Table.from_pylist(pairs, PAIRS)
+    train(rows, rows.slice(0, 0), pin_text(), settings, "tiny", str(tmp_path / "student"), {}, engaged=engaged)
+    student = open_student(tmp_path / "student")
+    cosines = student.encode_queries(words) @ student.encode_pins(pins, "float32").T
+    assert cosines.argmax(axis=1).tolist() == [0, 1, 2, 3]
+    assert np.diag(cosines).min() > 0.5
+
+
 def test_training_goes_on_from_a_students_towers(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
     small = tiny_settings.model_copy(update={"tower": TowerSettings(shared=False, pooling="first", output_dim=8)})
     distilled(chosen(small, epochs=1), labels, tmp_path / "one")
@@ -221,7 +246,7 @@ def test_labels_that_cannot_be_learnt_are_set_aside_beside_the_student(tiny_sett
     )
     card = distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "student", 0.01)
     assert (card.lineage["num_soft_labels"], card.lineage["num_unusable_labels"]) == (159, 1)
-    record = pa.parquet.read_table(tmp_path / "student" / QUARANTINE)
+    record = pq.read_table(tmp_path / "student" / QUARANTINE)
     assert json.loads(record["content"][0].as_py())["fingerprint"] == "older"
     with pytest.raises(TableError, match=r"1 of 160 rows cannot be used.*fingerprint"):
         distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "other", 0.0)

@@ -18,12 +18,14 @@ import ray.train
 import torch
 from numpy.typing import NDArray
 from ray.train.torch import prepare_model
+from torch import Tensor
 
 from pinrank.evaluation.dev import mean_spearman
 from pinrank.levels import probabilities, score
 from pinrank.lexical import LexicalStats
 from pinrank.precision import autocast
 from pinrank.schedule import rate_at
+from pinrank.search_embedding.loss import in_batch_loss
 from pinrank.student.batches import Batch, collate, collated
 from pinrank.student.features import FeatureSpec
 from pinrank.student.frozen import FrozenTexts
@@ -32,6 +34,7 @@ from pinrank.student.model import FrozenStudent, Student, build_ranker, build_st
 from pinrank.student.parts import Order, Parts, num_batches
 from pinrank.student.prepare import INPUTS
 from pinrank.student.publish import save_student
+from pinrank.student.retrieval import EngagedPairs, TwoObjectives
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import tokenizer_of
@@ -63,7 +66,11 @@ class Worker:
         self.frozen = FrozenTexts.open(run.folder) if self.settings.frozen_towers else None
         torch.manual_seed(self.settings.seed)
         self.student = self.before_training()
-        self.parallel = prepare_model(self.student)
+        self.engaged = self.engaged_pairs()
+        if self.engaged is not None and isinstance(self.student, Student):
+            self.parallel = prepare_model(TwoObjectives(self.student))
+        else:
+            self.parallel = prepare_model(self.student)
         self.optimizer = optimizer_of(self.student, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.student, self.optimizer)
@@ -73,6 +80,12 @@ class Worker:
         if self.frozen is None:
             return build_student(self.settings, self.spec, attention_on(self.device))
         return FrozenStudent(build_ranker(self.frozen.vector_dim, self.settings, self.spec))
+
+    def engaged_pairs(self) -> EngagedPairs | None:
+        """What the second objective learns from, where there is one."""
+        if self.run.engaged is None:
+            return None
+        return EngagedPairs(self.run.engaged, self.settings, self.tokenizer, self.rank, self.num_ranks)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the rows."""
@@ -105,13 +118,28 @@ class Worker:
         set_rates(
             self.optimizer, self.rates, rate_at(step, settings.epochs * self.steps_per_epoch, settings.warmup_share)
         )
-        with autocast(settings.precision, self.device):
-            logits_NL = self.parallel(*batch.inputs(self.device))
-        loss = loss_of(logits_NL, *batch.targets(self.device), settings.kl_weight, settings.hard_weight)
+        loss = self.loss(batch, step)
         loss.backward()
         largest = settings.largest_gradient
         take_step(self.parallel, self.optimizer, loss.item(), largest, step, "Lower the learning rates.")
         return loss.item()
+
+    def loss(self, batch: Batch, step: int) -> Tensor:
+        """The distillation's loss on a batch, and that of retrieval on the step's engaged pairs where they count."""
+        settings = self.settings
+        with autocast(settings.precision, self.device):
+            if self.engaged is None:
+                logits_NL = self.parallel(*batch.inputs(self.device))
+            else:
+                engaged = self.engaged.batch_at(step)
+                logits_NL, queries_BD, pins_BD = self.parallel(batch.inputs(self.device), engaged.inputs(self.device))
+        loss = loss_of(logits_NL, *batch.targets(self.device), settings.kl_weight, settings.hard_weight)
+        if self.engaged is None:
+            return loss
+        beside = engaged.beside(self.device)
+        return loss + settings.retrieval.weight * in_batch_loss(
+            queries_BD, pins_BD, *beside, settings.retrieval.temperature
+        )
 
     def finish(self, epoch: int) -> None:
         """Measure the epoch, keep its weights when it is the best, checkpoint. A barrier for all ranks."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pinrank import lexical, parquet, training_run
 from pinrank.backbones import refuse_foreign_code
@@ -24,6 +25,7 @@ from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
+from pinrank.search_embedding.pairs import refuse_too_few
 from pinrank.student.declaration import read_declaration
 from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.export import StudentCard
@@ -67,27 +69,33 @@ def train(
     labels: Labels | None = None,
     sealing: Sealing = NOT_MEASURED,
     inputs: Inputs | None = None,
+    engaged: pa.Table | None = None,
 ) -> StudentCard:
     """Learn soft labels on disk and `learning`, choose the epoch on `dev`, publish to `folder`.
 
     Both tables have the columns of EXAMPLES and lie in memory, `labels` do not. `dev` holds human grades and may be
     empty: then the last epoch is published. `pin_text` is the collection whose document frequencies BM25 uses;
     `sealing` says on which dev pairs the published student is calibrated and measured, `inputs` what it reads, by
-    default texts alone. Needs a Ray session unless settings.num_workers is 0, and on several machines a `folder` that
-    all of them see. Raises TableError when there is nothing to learn, too many labels cannot be used, no pair has a
-    value of a declared feature or `folder` holds other things, ModelError when training fails, CommitError when another
-    process trains into it; nothing is published then.
+    default texts alone; `engaged` (PAIRS) are the pairs of the second objective, where settings.retrieval gives it a
+    weight. Needs a Ray session unless settings.num_workers is 0, and on several machines a `folder` that all of them
+    see. Raises TableError when there is nothing to learn, too many labels cannot be used, no pair has a value of a
+    declared feature or `folder` holds other things, ModelError when training fails, CommitError when another process
+    trains into it; nothing is published then.
     """
     _refuse_towers(settings)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
     _refuse_too_few(learning, labels, settings)
+    if engaged is not None:
+        refuse_too_few(engaged, max(1, settings.num_workers))
     inputs = inputs or Inputs(read_declaration())
     stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
     said = [name, settings.model_dump_json(), inputs.declared.model_dump_json()]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
-    identity = training_run.identity(said, learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content)
+    pairs = [] if engaged is None else [engaged]
+    read = (learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content, *pairs)
+    identity = training_run.identity(said, *read)
     with training_run.run_folder(target, identity) as work:
         if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
@@ -100,6 +108,7 @@ def train(
             settings=settings,
             learning=tuple(learnt[unit].part for unit in sorted(learnt)),
             dev=tuple(done[unit].part for unit in sorted(done.keys() - learnt.keys())),
+            engaged=_written(engaged, work),
             folder=work,
             lineage={**lineage, **_counts(learnt, learning.num_rows)},
         )
@@ -195,6 +204,14 @@ def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: Student
             f"{total} rows to learn from, {max(1, settings.num_workers)} are needed. Run label_impressions, or give "
             "judgments of split 'train'."
         )
+
+
+def _written(engaged: pa.Table | None, work: Path) -> Path | None:
+    if engaged is None:
+        return None
+    path = work / "engaged.parquet"
+    pq.write_table(engaged, path)
+    return path
 
 
 def _set_aside(learnt: Mapping[str, Done], student: Path) -> None:
