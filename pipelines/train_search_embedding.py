@@ -16,7 +16,6 @@ Safe to kill at any point: the same command goes on where it stopped. docs/embed
 """
 
 import logging
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,19 +24,18 @@ from pydantic import Field
 
 from pinrank import tables
 from pinrank.cluster import ClusterSettings, connect
-from pinrank.dirt import Report
 from pinrank.durable import MountedFolder
 from pinrank.embeddings.encode import EncodingSettings
 from pinrank.embeddings.external import PINS, QUERIES
-from pinrank.engagement.log_evidence import LogSettings, evidence_of_log
+from pinrank.engagement.log_evidence import LogSettings
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.search_embedding.encode import encode
-from pinrank.search_embedding.pairs import candidates, engaged_pairs, examples, texts_of
+from pinrank.search_embedding.engaged import read_engaged
+from pinrank.search_embedding.pairs import candidates, examples, texts_of
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
 from pinrank.search_embedding.train import train
 from pinrank.text import normalise_query
-from pinrank.unseen import unseen
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +59,7 @@ class TrainSearchEmbedding(JobSettings):
 
 def main(settings: TrainSearchEmbedding) -> Summary:
     """Read what people did, learn from it, embed pins and queries."""
-    engaged, report = read_engaged(settings)
+    engaged, report = read_engaged(settings.tables, settings.log, settings.pairs, "search_engagement", settings.cluster)
     texts = texts_of(tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT), settings.embedding.text)
     pairs = examples(engaged, texts, settings.pairs, settings.embedding.seed)
     among = candidates(pairs, texts, settings.pairs, settings.embedding.seed)
@@ -90,15 +88,6 @@ def main(settings: TrainSearchEmbedding) -> Summary:
         "queries": len(queries),
     }
     return Summary(report.rows, report.rows - report.bad_rows, report.bad_rows, details)
-
-
-def read_engaged(settings: TrainSearchEmbedding) -> tuple[pa.Table, Report]:
-    """All pairs that enough people engaged with, and the report on the log's rows."""
-    forbidden = unseen(tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS, ["query", "pin_id", "split"]))
-    quarantine = f"{settings.tables}/quarantine/search_engagement"
-    with evidence_of_log(settings.tables, settings.log, quarantine, settings.cluster) as evidence:
-        work = partial(engaged_pairs, forbidden=forbidden, settings=settings.pairs)
-        return pa.concat_tables(evidence.each(work)), evidence.report
 
 
 def queries_of(settings: TrainSearchEmbedding, engaged: pa.Table) -> dict[str, str]:

@@ -27,9 +27,13 @@ from pydantic import BeforeValidator, Field
 from pinrank import tables
 from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
+from pinrank.engagement.log_evidence import LogSettings
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling.by_source import capped_by_source
+from pinrank.search_embedding.engaged import read_engaged
+from pinrank.search_embedding.pairs import examples, texts_of, without_answers
+from pinrank.search_embedding.settings import PairSettings
 from pinrank.student.declaration import read_declaration
 from pinrank.student.examples import human_examples
 from pinrank.student.feature_tables import inputs_of
@@ -65,6 +69,8 @@ class TrainStudent(JobSettings):
     onnx: tuple[Format, ...] = Field(
         (), description="fp32 and int8: also publish the query tower as ONNX, where dev does not speak against it"
     )
+    log: LogSettings = Field(LogSettings(), description="the engagement log, where student.retrieval.weight is set")
+    pairs: PairSettings = Field(PairSettings(), description="which engaged pairs are learnt then")
     max_soft_labels: int | None = Field(None, ge=1, description="learn from so many labels, chosen by pair key")
     allow_mixed_teachers: bool = Field(False, description="learn from the labels of several teachers at once")
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
@@ -90,7 +96,9 @@ def main(settings: TrainStudent) -> Summary:
     labels = Labels(files, settings.max_quarantined_share)
     sealing = Sealing(dev_pairs(judgments, pin_text, settings.max_dev_pairs_per_source), settings.onnx)
     output = str(settings.output)
-    card = train(human, dev, pin_text, settings.student, settings.name, output, lineage, labels, sealing, inputs)
+    engaged = engaged_of(settings, pin_text)
+    learnt = (human, dev, pin_text, settings.student, settings.name, output, lineage)
+    card = train(*learnt, labels=labels, sealing=sealing, inputs=inputs, engaged=engaged)
     return Summary(
         rows_in=files.num_rows,
         rows_out=card.lineage["num_soft_labels"],
@@ -102,6 +110,17 @@ def main(settings: TrainStudent) -> Summary:
 def of_split(judgments: pa.Table, split: str, most: int | None) -> pa.Table:
     """The judgments of a split, at most so many of each source."""
     return capped_by_source(judgments.filter(pc.field("split") == split), most)
+
+
+def engaged_of(settings: TrainStudent, pin_text: pa.Table) -> pa.Table | None:
+    """What people engaged with, as the second objective reads it; None where that has no weight."""
+    if not settings.student.retrieval.weight:
+        return None
+    engaged, _ = read_engaged(settings.tables, settings.log, settings.pairs, "student_engagement", settings.cluster)
+    texts = texts_of(pin_text, without_answers(settings.student.text))
+    pairs = examples(engaged, texts, settings.pairs, settings.student.seed)
+    log.info("and from %d engaged pairs", pairs.num_rows)
+    return pairs
 
 
 def dev_pairs(judgments: pa.Table, pin_text: pa.Table, most: int | None) -> Task | None:

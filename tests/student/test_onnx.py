@@ -9,11 +9,12 @@ import pytest
 from pinrank.errors import ModelError
 from pinrank.evaluation.task import Task
 from pinrank.student import onnx, onnx_choice
-from pinrank.student.export import ENCODER, StudentBundle, open_student
+from pinrank.student.export import StudentBundle, open_student
 from pinrank.student.manifest import read_manifest
 from pinrank.student.onnx import OnnxEncoder, file_of
 from pinrank.student.onnx_choice import Remembered, choose
 from pinrank.student.publish import Sealing, seal
+from pinrank.student.tower_folder import ENCODER
 
 TEXTS = ("pasta", "", "a much longer query about red sofas and lamps for small rooms", "寿司屋", "pasta")
 

@@ -11,19 +11,22 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pinrank import tables
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
+from pinrank.search_embedding.pairs import PAIRS
 from pinrank.student import prepare
 from pinrank.student.declaration import Declaration
+from pinrank.student.encoder import TextEncoder
 from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
 from pinrank.student.feature_tables import inputs_of
 from pinrank.student.label_files import find
-from pinrank.student.settings import StudentSettings
+from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSettings
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
@@ -160,6 +163,72 @@ def test_two_workers_learn_from_labels_on_disk_and_the_student_embeds_each_pin(
     np.testing.assert_allclose(vectors_of(embeddings), wanted, atol=2e-3)
 
 
+def test_with_frozen_towers_the_mlp_learns_and_the_backbone_is_published_as_it_was(
+    tiny_settings: StudentSettings, tiny_bert_dir: Path, labels: Path, tmp_path: Path
+):
+    frozen = chosen(tiny_settings, frozen_towers=True, epochs=6, ranker_learning_rate=0.02)
+    card = distilled(frozen, labels, tmp_path / "student")
+    assert card.metrics["dev_spearman"] > 0.7
+    texts = ["sofa number 1", "a cake"]
+    published = TextEncoder.open(tmp_path / "student/encoder").encode(texts, 16)
+    np.testing.assert_array_equal(published, TextEncoder.open(tiny_bert_dir).encode(texts, 16))
+
+
+def test_a_student_without_a_backbone_learns_is_published_and_can_be_gone_on_from(
+    tiny_settings: StudentSettings, labels: Path, tmp_path: Path
+):
+    hashed = tiny_settings.model_copy(update={"backbone": "hashed/500", "encoder_learning_rate": 1e-2})
+    card = distilled(chosen(hashed, epochs=2), labels, tmp_path / "student")
+    assert card.metrics["dev_spearman"] > 0.7
+    assert open_student(tmp_path / "student").encode_queries(["pasta"]).shape == (1, 128)
+    again = hashed.model_copy(update={"backbone": str(tmp_path / "student"), "frozen_towers": True})
+    assert distilled(chosen(again, epochs=1), labels, tmp_path / "again").vector_dim == 128
+    with pytest.raises(ModelError, match="cannot be frozen"):
+        distilled(chosen(hashed, frozen_towers=True), labels, tmp_path / "third")
+
+
+def test_a_second_objective_brings_queries_near_what_people_engaged_with(
+    tiny_settings: StudentSettings, tmp_path: Path
+):
+    words = ["alpha", "beta", "gamma", "delta"]  # of no soft label
+    pins = [f"{thing} number 1" for thing in THINGS]
+    pairs = [
+        {"query": word, "pin": pin, "weight": 1.0, "held_out": False} for word, pin in zip(words, pins, strict=True)
+    ]
+    settings = chosen(
+        tiny_settings,
+        backbone="hashed/500",
+        encoder_learning_rate=1e-2,
+        epochs=1,
+        retrieval=RetrievalSettings(weight=1.0, batch_size=4),
+    )
+    rows, engaged = examples(), pa.Table.from_pylist(pairs, PAIRS)
+    train(rows, rows.slice(0, 0), pin_text(), settings, "tiny", str(tmp_path / "student"), {}, engaged=engaged)
+    student = open_student(tmp_path / "student")
+    cosines = student.encode_queries(words) @ student.encode_pins(pins, "float32").T
+    assert cosines.argmax(axis=1).tolist() == [0, 1, 2, 3]
+    assert np.diag(cosines).min() > 0.5
+
+
+def test_training_goes_on_from_a_students_towers(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
+    small = tiny_settings.model_copy(update={"tower": TowerSettings(shared=False, pooling="first", output_dim=8)})
+    distilled(chosen(small, epochs=1), labels, tmp_path / "one")
+    again = small.model_copy(update={"backbone": str(tmp_path / "one"), "frozen_towers": True})
+    distilled(chosen(again, epochs=1), labels, tmp_path / "two")
+    weights = [sorted((tmp_path / name).glob("*encoder/*.safetensors")) for name in ("one", "two")]
+    assert [path.read_bytes() for path in weights[0]] == [path.read_bytes() for path in weights[1]]
+    assert len(weights[0]) == 4
+    one_tower = again.model_copy(update={"tower": TowerSettings()})
+    with pytest.raises(ModelError, match=r"Set tower\.shared to false"):
+        distilled(chosen(one_tower.model_copy(update={"frozen_towers": False})), labels, tmp_path / "three")
+
+
+def test_a_projection_that_would_stay_random_is_refused(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):
+    settings = chosen(tiny_settings, frozen_towers=True, tower=TowerSettings(output_dim=8))
+    with pytest.raises(ModelError, match="would stay as random as it starts"):
+        distilled(settings, labels, tmp_path / "student")
+
+
 def test_a_loss_that_is_no_number_publishes_nothing(tiny_settings: StudentSettings, tmp_path: Path):
     wild = chosen(tiny_settings, epochs=1, ranker_learning_rate=1e30, largest_gradient=1e30)
     with pytest.raises(ModelError, match=r"at step \d+, so nothing was published"):
@@ -177,7 +246,7 @@ def test_labels_that_cannot_be_learnt_are_set_aside_beside_the_student(tiny_sett
     )
     card = distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "student", 0.01)
     assert (card.lineage["num_soft_labels"], card.lineage["num_unusable_labels"]) == (159, 1)
-    record = pa.parquet.read_table(tmp_path / "student" / QUARANTINE)
+    record = pq.read_table(tmp_path / "student" / QUARANTINE)
     assert json.loads(record["content"][0].as_py())["fingerprint"] == "older"
     with pytest.raises(TableError, match=r"1 of 160 rows cannot be used.*fingerprint"):
         distilled(chosen(tiny_settings, epochs=1), tmp_path / "labels", tmp_path / "other", 0.0)

@@ -61,6 +61,11 @@ def examples(engaged: pa.Table, texts: dict[str, str], settings: PairSettings, s
     return _chosen(pairs, settings.max_pairs).sort_by([("query", "ascending"), ("pin", "ascending")])
 
 
+def without_answers(text: TextSettings) -> TextSettings:
+    """What a tower may read of a pin to learn engagement: not the words of the very queries before it."""
+    return text.model_copy(update={"budgets": text.budgets.model_copy(update={"query_tokens": 0})})
+
+
 def texts_of(pins: pa.Table, text: TextSettings) -> dict[str, str]:
     """What a tower reads of each pin (rows of PIN_TEXT) by pin_id; a pin that says nothing is left out."""
     read = ((row["pin_id"], pin_text(row, text)) for row in pins.to_pylist())

@@ -3,8 +3,9 @@
 Letters: N pairs, U distinct texts, T tokens, F features, L = 5 levels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import xxhash
 from numpy.typing import NDArray
 
 from pinrank import lexical
-from pinrank.backbones import resolve
 from pinrank.lexical import LexicalStats
 from pinrank.student.encoder import text_template, tokenise
 from pinrank.student.export import max_pin_tokens
@@ -21,6 +21,7 @@ from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.fit import features_of
 from pinrank.student.inputs import Features, flat, nested
+from pinrank.student.tower_folder import tokenizer_of
 from pinrank.teacher.tokens import LENGTH_STEP, rounded_up
 from pinrank.text import TextSettings, pin_text
 
@@ -43,6 +44,8 @@ FEATURES: dict[str, type[np.generic]] = {
 }
 """Columns of a prepared table that hold Features, in the order of `flat`; one without width is left out."""
 
+TextsOf = Callable[[pa.Table, str], "tuple[tuple[Tensor, ...], Tensor]"]
+
 KEPT = ("target", "temperature", "weight", "grade", "source")
 
 
@@ -57,9 +60,7 @@ class Prepare:
         spec: FeatureSpec,
         tables: FeatureTables = NO_TABLES,
     ) -> None:
-        from transformers import AutoTokenizer
-
-        self.tokenizer = AutoTokenizer.from_pretrained(resolve(backbone))
+        self.tokenizer = tokenizer_of(backbone)
         self.template = text_template(self.tokenizer)
         self.text = text
         self.stats = stats
@@ -83,10 +84,13 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs ready for Student.forward and the loss; queries and pins hold each distinct text once, as (ids, mask)."""
+    """Pairs ready for Student.forward and the loss.
 
-    queries: "tuple[Tensor, Tensor]"
-    pins: "tuple[Tensor, Tensor]"
+    queries and pins hold each distinct text once, as (ids, mask); where towers do not learn, a vector a pair.
+    """
+
+    queries: "tuple[Tensor, ...]"
+    pins: "tuple[Tensor, ...]"
     query_of_pair: "Tensor"
     pin_of_pair: "Tensor"
     features: "Features[Tensor]"
@@ -99,7 +103,7 @@ class Batch:
 
     def inputs(self, device: "torch.device") -> tuple[Any, ...]:
         """The arguments of Student.forward on a device."""
-        queries, pins = ((ids.to(device), mask.to(device)) for ids, mask in (self.queries, self.pins))
+        queries, pins = (tuple(tensor.to(device) for tensor in side) for side in (self.queries, self.pins))
         features = self.features.mapped(lambda tensor: tensor.to(device))
         return (queries, pins, self.query_of_pair.to(device), self.pin_of_pair.to(device), features)
 
@@ -112,7 +116,7 @@ def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Itera
     """Cut windows of many rows into batches of pins of like length, in random order."""
     generator = np.random.default_rng(seed)
     for window in windows:
-        lengths = np.diff(window["pin_ids"].combine_chunks().offsets.to_numpy())
+        lengths = _lengths(window)
         order = np.argsort(lengths + generator.random(len(lengths)))  # ties at random
         starts = np.arange(0, len(order), batch_size)
         for start in generator.permutation(starts):
@@ -121,10 +125,15 @@ def length_cut(windows: Iterable[pa.Table], batch_size: int, seed: int) -> Itera
 
 def collate(rows: pa.Table, pad_id: int) -> Batch:
     """Prepared rows as one padded batch."""
+    return collated(rows, partial(_distinct, pad_id=pad_id))
+
+
+def collated(rows: pa.Table, texts_of: TextsOf) -> Batch:
+    """Prepared rows as one batch; texts_of(rows, side) says what the model gets of the texts of a side."""
     import torch
 
-    queries, query_of_pair = _distinct(rows, "query", pad_id)
-    pins, pin_of_pair = _distinct(rows, "pin", pad_id)
+    queries, query_of_pair = texts_of(rows, "query")
+    pins, pin_of_pair = texts_of(rows, "pin")
     return Batch(
         queries=queries,
         pins=pins,
@@ -135,6 +144,13 @@ def collate(rows: pa.Table, pad_id: int) -> Batch:
         temperature_N=torch.from_numpy(rows["temperature"].to_numpy().copy()),
         weight_N=torch.from_numpy(rows["weight"].to_numpy().copy()),
     )
+
+
+def _lengths(rows: pa.Table) -> NDArray[np.integer]:
+    """Tokens of each pin; 0 where the rows hold none."""
+    if "pin_ids" not in rows.schema.names:
+        return np.zeros(rows.num_rows, dtype=np.int64)
+    return np.asarray(np.diff(rows["pin_ids"].combine_chunks().offsets.to_numpy()))
 
 
 def _distinct(rows: pa.Table, side: str, pad_id: int) -> "tuple[tuple[Tensor, Tensor], Tensor]":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pinrank.student.towers import Tower
+    from pinrank.student.towers import AnyTower
 
 BATCH_SIZE = 64
 """Texts a forward pass; larger batches were no faster on CPUs, where padding and caches decide."""
@@ -32,7 +32,7 @@ LENGTH_STEP = 8
 class TextEncoder:
     """A tower with its tokenizer, in evaluation mode on one device."""
 
-    def __init__(self, tower: "Tower", tokenizer: Any, device: "torch.device | None" = None) -> None:
+    def __init__(self, tower: "AnyTower", tokenizer: Any, device: "torch.device | None" = None) -> None:
         import torch
 
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -47,10 +47,13 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""
+        return self.encode_ids(tokenise(self.tokenizer, self.template, texts, max_tokens), precision)
+
+    def encode_ids(self, token_ids: Sequence[Sequence[int]], precision: Precision = "float32") -> NDArray[np.float32]:
+        """As `encode`, of texts that are tokenised."""
         import torch
 
-        vectors_ND = np.zeros((len(texts), self.tower.vector_dim), dtype=np.float32)
-        token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
+        vectors_ND = np.zeros((len(token_ids), self.tower.vector_dim), dtype=np.float32)
         for places in by_length(token_ids):
             ids_NT, mask_NT = padded([token_ids[place] for place in places], self.tokenizer.pad_token_id or 0)
             with torch.inference_mode(), arithmetic.autocast(precision, self.device):

@@ -37,6 +37,7 @@ from pinrank.student.manifest import MANIFEST, verify
 from pinrank.student.onnx import Format, OnnxFigures
 from pinrank.student.ranker import Floats, RankerWeights, open_ranker
 from pinrank.student.text_features import of_texts
+from pinrank.student.tower_folder import ENCODER, PIN_ENCODER
 from pinrank.student.values import Known, Values, nothing
 from pinrank.text import TextSettings, pin_text
 
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from pinrank.precision import Precision
     from pinrank.student.encoder import TextEncoder
 
-ENCODER = "encoder"
-PIN_ENCODER = "pin_encoder"
 NOTHING_KNOWN = Known()
 
 

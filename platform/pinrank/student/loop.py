@@ -18,23 +18,27 @@ import ray.train
 import torch
 from numpy.typing import NDArray
 from ray.train.torch import prepare_model
-from transformers import AutoTokenizer
+from torch import Tensor
 
-from pinrank.backbones import resolve
 from pinrank.evaluation.dev import mean_spearman
 from pinrank.levels import probabilities, score
 from pinrank.lexical import LexicalStats
 from pinrank.precision import autocast
 from pinrank.schedule import rate_at
-from pinrank.student.batches import Batch, collate
+from pinrank.search_embedding.loss import in_batch_loss
+from pinrank.student.batches import Batch, collate, collated
 from pinrank.student.features import FeatureSpec
+from pinrank.student.frozen import FrozenTexts
 from pinrank.student.losses import loss_of
-from pinrank.student.model import Student, build_student
+from pinrank.student.model import FrozenStudent, Student, build_ranker, build_student
 from pinrank.student.parts import Order, Parts, num_batches
 from pinrank.student.prepare import INPUTS
 from pinrank.student.publish import save_student
+from pinrank.student.retrieval import EngagedPairs, TwoObjectives
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
+from pinrank.student.tower_folder import tokenizer_of
+from pinrank.student.towers import build_towers
 from pinrank.teacher import checkpoint
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, attention_on, seed_step, set_rates, take_step
@@ -57,14 +61,31 @@ class Worker:
         self.rank, self.num_ranks = context.get_world_rank(), context.get_world_size()
         self.learning, self.dev = Parts(run.learning), Parts(run.dev)
         self.steps_per_epoch = num_batches(len(self.learning), self.settings.batch_size, self.num_ranks)
-        self.tokenizer = AutoTokenizer.from_pretrained(resolve(self.settings.backbone))
+        self.tokenizer = tokenizer_of(self.settings.backbone)
         self.spec = FeatureSpec.open(run.folder / INPUTS)
+        self.frozen = FrozenTexts.open(run.folder) if self.settings.frozen_towers else None
         torch.manual_seed(self.settings.seed)
-        self.student = build_student(self.settings, self.spec, attention_on(self.device))
-        self.parallel = prepare_model(self.student)
+        self.student = self.before_training()
+        self.engaged = self.engaged_pairs()
+        if self.engaged is not None and isinstance(self.student, Student):
+            self.parallel = prepare_model(TwoObjectives(self.student))
+        else:
+            self.parallel = prepare_model(self.student)
         self.optimizer = optimizer_of(self.student, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.student, self.optimizer)
+
+    def before_training(self) -> Student | FrozenStudent:
+        """What learns."""
+        if self.frozen is None:
+            return build_student(self.settings, self.spec, attention_on(self.device))
+        return FrozenStudent(build_ranker(self.frozen.vector_dim, self.settings, self.spec))
+
+    def engaged_pairs(self) -> EngagedPairs | None:
+        """What the second objective learns from, where there is one."""
+        if self.run.engaged is None:
+            return None
+        return EngagedPairs(self.run.engaged, self.settings, self.tokenizer, self.rank, self.num_ranks)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the rows."""
@@ -84,7 +105,11 @@ class Worker:
         seed = self.settings.seed * 1_000 + epoch
         order = Order(self.settings.batch_size, seed, self.rank, self.num_ranks)
         for rows in self.learning.batches(order, done):
-            yield collate(rows, self.pad_id)
+            yield self.batch(rows)
+
+    def batch(self, rows: pa.Table) -> Batch:
+        """Prepared rows as what the student reads."""
+        return collate(rows, self.pad_id) if self.frozen is None else collated(rows, self.frozen)
 
     def descend(self, batch: Batch) -> float:
         """One optimiser step on a batch; returns its loss, and raises Diverged before a step that has no direction."""
@@ -93,13 +118,28 @@ class Worker:
         set_rates(
             self.optimizer, self.rates, rate_at(step, settings.epochs * self.steps_per_epoch, settings.warmup_share)
         )
-        with autocast(settings.precision, self.device):
-            logits_NL = self.parallel(*batch.inputs(self.device))
-        loss = loss_of(logits_NL, *batch.targets(self.device), settings.kl_weight, settings.hard_weight)
+        loss = self.loss(batch, step)
         loss.backward()
         largest = settings.largest_gradient
         take_step(self.parallel, self.optimizer, loss.item(), largest, step, "Lower the learning rates.")
         return loss.item()
+
+    def loss(self, batch: Batch, step: int) -> Tensor:
+        """The distillation's loss on a batch, and that of retrieval on the step's engaged pairs where they count."""
+        settings = self.settings
+        with autocast(settings.precision, self.device):
+            if self.engaged is None:
+                logits_NL = self.parallel(*batch.inputs(self.device))
+            else:
+                engaged = self.engaged.batch_at(step)
+                logits_NL, queries_BD, pins_BD = self.parallel(batch.inputs(self.device), engaged.inputs(self.device))
+        loss = loss_of(logits_NL, *batch.targets(self.device), settings.kl_weight, settings.hard_weight)
+        if self.engaged is None:
+            return loss
+        beside = engaged.beside(self.device)
+        return loss + settings.retrieval.weight * in_batch_loss(
+            queries_BD, pins_BD, *beside, settings.retrieval.temperature
+        )
 
     def finish(self, epoch: int) -> None:
         """Measure the epoch, keep its weights when it is the best, checkpoint. A barrier for all ranks."""
@@ -123,7 +163,7 @@ class Worker:
         logits, rows = [np.zeros((0, 5), dtype=np.float32)], []
         for batch in self.dev.batches(Order(DEV_BATCH, seed=0)):
             with torch.inference_mode(), autocast(self.settings.precision, self.device):
-                logits.append(self.student(*collate(batch, self.pad_id).inputs(self.device)).cpu().numpy())
+                logits.append(self.student(*self.batch(batch).inputs(self.device)).cpu().numpy())
             rows.append(batch.select(["target", "grade", "source"]))
         return np.concatenate(logits), pa.concat_tables(rows) if rows else pa.table({})
 
@@ -155,9 +195,12 @@ def train_worker(config: dict[str, Any]) -> None:
 def conclude(worker: Worker) -> None:
     """Publish the best epoch into the run's folder."""
     run, progress = worker.run, worker.progress
-    checkpoint.load_best(run.folder, progress.best_epoch, worker.student)
+    student = worker.student
+    checkpoint.load_best(run.folder, progress.best_epoch, student)
+    if isinstance(student, FrozenStudent):
+        student = Student(build_towers(run.settings.backbone, run.settings.tower), student.ranker)
     save_student(
-        worker.student,
+        student,
         worker.tokenizer,
         worker.spec,
         LexicalStats.open(run.folder / INPUTS),
@@ -185,13 +228,9 @@ def dev_metrics(logits_NL: NDArray[np.float32], human: pa.Table) -> dict[str, fl
     return {"dev_loss": float(loss_N.mean())} | spearman
 
 
-def optimizer_of(student: Student, settings: StudentSettings) -> torch.optim.Optimizer:
-    """AdamW with one learning rate for the towers and one for the ranker."""
-    return torch.optim.AdamW(
-        [
-            {"params": list(student.towers.parameters()), "lr": settings.encoder_learning_rate},
-            {"params": list(student.ranker.parameters()), "lr": settings.ranker_learning_rate},
-        ],
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+def optimizer_of(student: Student | FrozenStudent, settings: StudentSettings) -> torch.optim.Optimizer:
+    """AdamW with one learning rate for the towers, where they learn, and one for the ranker."""
+    groups = [{"params": list(student.ranker.parameters()), "lr": settings.ranker_learning_rate}]
+    if isinstance(student, Student):
+        groups.insert(0, {"params": list(student.towers.parameters()), "lr": settings.encoder_learning_rate})
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)

@@ -123,8 +123,32 @@ class Student(nn.Module):
         return logits_NL
 
 
+class FrozenStudent(nn.Module):
+    """The ranker alone, on vectors of texts that are known."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        super().__init__()
+        self.ranker = ranker
+
+    def forward(
+        self,
+        queries: tuple[Tensor],
+        pins: tuple[Tensor],
+        query_of_pair: Tensor,
+        pin_of_pair: Tensor,
+        features: Features[Tensor],
+    ) -> Tensor:
+        """As Student's, where queries and pins are each pair's vectors_ND of any float type."""
+        logits_NL: Tensor = self.ranker(queries[0].float(), pins[0].float(), features)
+        return logits_NL
+
+
 def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str | None = None) -> Student:
     """The student before training: pretrained towers under a ranker that starts from the cosine."""
     towers = build_towers(settings.backbone, settings.tower, attention, settings.backbone_dropout)
-    ranker = Ranker(towers.vector_dim, spec.shapes, settings.ranker, spec.cosine_centre, spec.cosine_scale)
-    return Student(towers, ranker)
+    return Student(towers, build_ranker(towers.vector_dim, settings, spec))
+
+
+def build_ranker(vector_dim: int, settings: StudentSettings, spec: FeatureSpec) -> Ranker:
+    """The ranker before training."""
+    return Ranker(vector_dim, spec.shapes, settings.ranker, spec.cosine_centre, spec.cosine_scale)

@@ -23,6 +23,7 @@ from pinrank.student.batches import Prepare
 from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.feature_tables import tables_of
 from pinrank.student.features import FeatureSpec
+from pinrank.student.frozen import split_texts
 from pinrank.student.importance import Importance
 from pinrank.student.label_files import ROWS_PER_STRETCH, LabelFiles, rows_of
 from pinrank.student.parts import Part, read_part, write_part
@@ -151,6 +152,8 @@ def _written(examples: pa.Table, unit: Unit, job: Job) -> Part:
     starts = range(0, mixed.num_rows, ROWS_PER_CALL)
     pieces = [prepare_rows(mixed.slice(start, ROWS_PER_CALL)) for start in starts]
     rows = pa.concat_tables(pieces).combine_chunks() if pieces else pa.table({})
+    if job.settings.frozen_towers and rows.num_rows:
+        rows = split_texts(rows, job.folder / PARTS, unit.name)
     return write_part(rows, job.folder / PARTS / f"{unit.name}.arrow")
 
 

@@ -18,14 +18,14 @@ from pinrank.model_card import CARD, content_hash
 from pinrank.student import features
 from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
 from pinrank.student.calibration import fit as fit_calibration
-from pinrank.student.export import ENCODER, PIN_ENCODER, StudentCard, assembled, read_card
+from pinrank.student.export import StudentCard, assembled, read_card
 from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import write_manifest
 from pinrank.student.onnx import Format
 from pinrank.student.onnx_choice import choose
 from pinrank.student.ranker import RANKER_FILE
-from pinrank.student.tower_folder import FORM, save_tower
+from pinrank.student.tower_folder import ENCODER, FORM, PIN_ENCODER, save_tower
 from pinrank.text import TextSettings
 
 if TYPE_CHECKING:

@@ -21,5 +21,6 @@ class TrainingRun(BaseModel):
     settings: StudentSettings
     learning: tuple[Part, ...]
     dev: tuple[Part, ...]
+    engaged: Path | None = None
     folder: Path
     lineage: dict[str, Any]

@@ -1,6 +1,6 @@
 """What the student is made of and how it is trained; read by every job, so torch stays out of here."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pinrank.precision import Precision
 from pinrank.teacher.families import Pooling
@@ -26,18 +26,36 @@ class RankerSettings(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1)
 
 
+class RetrievalSettings(BaseModel):
+    """A second objective: queries find, among the pins of a batch, the one that people engaged with after them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: float = Field(0.0, ge=0, description="of this loss beside the teacher's; 0 leaves it out")
+    batch_size: int = Field(128, ge=2, description="engaged pairs of a worker's step, each a negative of the others")
+    temperature: float = Field(0.05, gt=0, description="a cosine is divided by it to be a logit")
+    correct_popularity: bool = Field(True, description="subtract the log of a pin's share of the pairs from its logit")
+
+
 class StudentSettings(BaseModel):
     """What the student is made of and how it is trained."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backbone: str = Field("all-MiniLM-L6-v2", description="of both towers: packaged name, local folder or model id")
+    backbone: str = Field(
+        "all-MiniLM-L6-v2",
+        description="of the towers: packaged name, folder (a student's too), model id, or hashed/65536 for none",
+    )
     text: TextSettings = Field(
         TextSettings(max_query_tokens=32, max_tokens=96),
         description="what the towers read; a pin gets max_tokens - max_query_tokens tokens",
     )
     tower: TowerSettings = TowerSettings()
+    frozen_towers: bool = Field(
+        False, description="the backbone stays as it is: texts become vectors once, and the MLP alone learns"
+    )
     ranker: RankerSettings = RankerSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
     backbone_dropout: float | None = Field(
         None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"
     )
@@ -68,3 +86,9 @@ class StudentSettings(BaseModel):
     use_gpu: bool = False
     retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_towers_that_learn(self) -> "StudentSettings":
+        if self.frozen_towers and self.retrieval.weight:
+            raise ValueError("retrieval.weight is for towers that learn; set frozen_towers to false or the weight to 0")
+        return self

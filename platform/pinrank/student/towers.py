@@ -3,12 +3,21 @@
 Letters: U distinct texts, T tokens, B pairs, H width of the encoder, D vector.
 """
 
+from pathlib import Path
+
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from pinrank.errors import ModelError
+from pinrank.student.hashed import HashedWords, hashed_words
 from pinrank.student.settings import TowerSettings
+from pinrank.student.tower_folder import FORM, folders_of, open_tower
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.model import hidden_size, open_backbone, pool
+
+HASHED_DIM = 128
+"""Width of a hashed tower's vector where the settings name none."""
 
 Tokens = tuple[Tensor, Tensor]
 """ids_UT and mask_UT of the distinct texts of a batch."""
@@ -31,10 +40,38 @@ class Tower(nn.Module):
         return nn.functional.normalize(self.projection(pooled_UH).float(), dim=-1)
 
 
+class HashedTower(nn.Module):
+    """Text to a vector, learnt from scratch: a weighted mean of its words' rows in a table, projected, normalised.
+
+    A word's weight is learnt too; all start at the same. So does the projection as one that keeps every angle: before
+    the first step, the cosine of two texts grows with the words that they share. A text without words is a zero vector.
+    """
+
+    def __init__(self, words: HashedWords, vector_dim: int = HASHED_DIM) -> None:
+        super().__init__()
+        self.words = words
+        self.vector_dim = vector_dim
+        self.embedding = nn.Embedding(words.num_rows, vector_dim)
+        self.log_weight = nn.Embedding(words.num_rows, 1)
+        self.projection = nn.Linear(vector_dim, vector_dim, bias=False)
+        with torch.no_grad():
+            self.log_weight.weight.zero_()
+            nn.init.orthogonal_(self.projection.weight)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """input_ids_UT and attention_mask_UT (int64) to vectors_UD, float32."""
+        weight_UT1 = self.log_weight(input_ids).exp() * attention_mask.unsqueeze(-1)
+        pooled_UD = (weight_UT1 * self.embedding(input_ids)).sum(dim=1) / weight_UT1.sum(dim=1).clamp(min=1e-9)
+        return nn.functional.normalize(self.projection(pooled_UD).float(), dim=-1)
+
+
+AnyTower = Tower | HashedTower
+
+
 class TwoTowers(nn.Module):
     """Queries and pins to vectors of length 1, by one tower or by one each."""
 
-    def __init__(self, query: Tower, pin: Tower) -> None:
+    def __init__(self, query: AnyTower, pin: AnyTower) -> None:
         super().__init__()
         self.query = query
         self.pin = pin
@@ -57,10 +94,29 @@ class TwoTowers(nn.Module):
 def build_towers(
     backbone: str, settings: TowerSettings, attention: str | None = None, dropout: float | None = None
 ) -> TwoTowers:
-    """The towers before training: the pretrained backbone, and a random projection where a width is set."""
+    """The towers before training: the pretrained backbone, and a random projection where a width is set, or a hashed
+    tower where the backbone is called so.
 
-    def tower() -> Tower:
-        return Tower(open_backbone(backbone, attention, dropout), settings.output_dim, settings.pooling)
+    A backbone that is a student's folder, or a tower's, goes on as it is, pooling and projection included. Raises
+    ModelError when it is not what the settings want.
+    """
+    if words := hashed_words(backbone):
+        hashed = HashedTower(words, settings.output_dim or HASHED_DIM)
+        return TwoTowers(hashed, hashed if settings.shared else HashedTower(words, hashed.vector_dim))
+    query, pin = folders_of(backbone)
+    if settings.shared and query != pin:
+        raise ModelError(f"{backbone}: reads pins with a tower of their own. Set tower.shared to false.")
+    first = _start(query, settings, attention, dropout)
+    return TwoTowers(first, first if settings.shared else _start(pin, settings, attention, dropout))
 
-    query = tower()
-    return TwoTowers(query, query if settings.shared else tower())
+
+def _start(folder: Path, settings: TowerSettings, attention: str | None, dropout: float | None) -> AnyTower:
+    if not (folder / FORM).exists():
+        return Tower(open_backbone(str(folder), attention, dropout), settings.output_dim, settings.pooling)
+    tower, _ = open_tower(folder, attention, dropout)
+    if settings.output_dim not in (None, tower.vector_dim):
+        raise ModelError(
+            f"{folder}: gives vectors of {tower.vector_dim} numbers, tower.output_dim wants {settings.output_dim}. "
+            "Leave it null, or start from another backbone."
+        )
+    return tower

@@ -15,28 +15,33 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pinrank import lexical, parquet, training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
-from pinrank.errors import TableError
+from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
+from pinrank.search_embedding.pairs import refuse_too_few
 from pinrank.student.declaration import read_declaration
 from pinrank.student.examples import shuffled, soft_examples
 from pinrank.student.export import StudentCard
 from pinrank.student.feature_tables import Inputs
 from pinrank.student.fit import fit as fit_spec
+from pinrank.student.frozen import write_vectors
+from pinrank.student.hashed import hashed_words
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
 from pinrank.student.parts import read_part
-from pinrank.student.prepare import Done, Job, prepare, units_of, write_inputs
+from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_inputs
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
+from pinrank.student.tower_folder import FORM, folders_of, form_of
 
 log = logging.getLogger(__name__)
 
@@ -64,39 +69,46 @@ def train(
     labels: Labels | None = None,
     sealing: Sealing = NOT_MEASURED,
     inputs: Inputs | None = None,
+    engaged: pa.Table | None = None,
 ) -> StudentCard:
     """Learn soft labels on disk and `learning`, choose the epoch on `dev`, publish to `folder`.
 
     Both tables have the columns of EXAMPLES and lie in memory, `labels` do not. `dev` holds human grades and may be
     empty: then the last epoch is published. `pin_text` is the collection whose document frequencies BM25 uses;
     `sealing` says on which dev pairs the published student is calibrated and measured, `inputs` what it reads, by
-    default texts alone. Needs a Ray session unless settings.num_workers is 0, and on several machines a `folder` that
-    all of them see. Raises TableError when there is nothing to learn, too many labels cannot be used, no pair has a
-    value of a declared feature or `folder` holds other things, ModelError when training fails, CommitError when another
-    process trains into it; nothing is published then.
+    default texts alone; `engaged` (PAIRS) are the pairs of the second objective, where settings.retrieval gives it a
+    weight. Needs a Ray session unless settings.num_workers is 0, and on several machines a `folder` that all of them
+    see. Raises TableError when there is nothing to learn, too many labels cannot be used, no pair has a value of a
+    declared feature or `folder` holds other things, ModelError when training fails, CommitError when another process
+    trains into it; nothing is published then.
     """
-    refuse_foreign_code(settings.backbone, allow_auto_map=False)
+    _refuse_towers(settings)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
     _refuse_too_few(learning, labels, settings)
+    if engaged is not None:
+        refuse_too_few(engaged, max(1, settings.num_workers))
     inputs = inputs or Inputs(read_declaration())
     stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
     said = [name, settings.model_dump_json(), inputs.declared.model_dump_json()]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
-    identity = training_run.identity(said, learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content)
+    pairs = [] if engaged is None else [engaged]
+    read = (learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content, *pairs)
+    identity = training_run.identity(said, *read)
     with training_run.run_folder(target, identity) as work:
         if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
         examples = {LEARNING: learning, DEV: dev}
         write_inputs(work, pin_text, examples, stats, spec)
-        done = _prepared(examples, Job(work, settings, tables=inputs.folder), labels)
+        done = prepare_all(examples, Job(work, settings, tables=inputs.folder), labels)
         learnt = {unit: each for unit, each in done.items() if not unit.startswith(f"{DEV}-")}
         run = TrainingRun(
             name=name,
             settings=settings,
             learning=tuple(learnt[unit].part for unit in sorted(learnt)),
             dev=tuple(done[unit].part for unit in sorted(done.keys() - learnt.keys())),
+            engaged=_written(engaged, work),
             folder=work,
             lineage={**lineage, **_counts(learnt, learning.num_rows)},
         )
@@ -107,8 +119,8 @@ def train(
     return card
 
 
-def _prepared(examples: dict[str, pa.Table], job: Job, labels: Labels | None) -> dict[str, Done]:
-    """The records of all units by name."""
+def prepare_all(examples: dict[str, pa.Table], job: Job, labels: Labels | None) -> dict[str, Done]:
+    """The records of all units by name; what they read (`write_inputs`) is there already."""
     units = units_of(labels.files if labels else None, examples)
     if labels:
         job = replace(job, where=labels.files.where, importance=_importance(labels.files, job.settings))
@@ -116,6 +128,8 @@ def _prepared(examples: dict[str, pa.Table], job: Job, labels: Labels | None) ->
     done = prepare(units, job, Workers(WorkSettings(), None if alone else ClusterSettings()))
     if labels:
         _refuse_unusable(done, labels, job.folder)
+    if job.settings.frozen_towers:
+        write_vectors(job.folder, job.folder / PARTS, job.settings)
     return done
 
 
@@ -167,6 +181,22 @@ def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
     }
 
 
+def _refuse_towers(settings: StudentSettings) -> None:
+    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing."""
+    if hashed_words(settings.backbone):
+        if settings.frozen_towers:
+            raise ModelError(f"{settings.backbone}: has nothing to say before it has learnt, so it cannot be frozen.")
+        return
+    for folder in folders_of(settings.backbone):
+        if not form_of(folder).hashed_rows:
+            refuse_foreign_code(str(folder), allow_auto_map=False)
+        if settings.frozen_towers and settings.tower.output_dim and not (folder / FORM).exists():
+            raise ModelError(
+                f"{settings.backbone}: with frozen_towers a projection to tower.output_dim would stay as random as it "
+                "starts. Leave it null, or start from a trained student's folder."
+            )
+
+
 def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: StudentSettings) -> None:
     total = learning.num_rows + (labels.files.num_rows if labels else 0)
     if total < max(1, settings.num_workers):
@@ -174,6 +204,14 @@ def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: Student
             f"{total} rows to learn from, {max(1, settings.num_workers)} are needed. Run label_impressions, or give "
             "judgments of split 'train'."
         )
+
+
+def _written(engaged: pa.Table | None, work: Path) -> Path | None:
+    if engaged is None:
+        return None
+    path = work / "engaged.parquet"
+    pq.write_table(engaged, path)
+    return path
 
 
 def _set_aside(learnt: Mapping[str, Done], student: Path) -> None:
