@@ -14,6 +14,7 @@ from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
 from pipelines.build_pin_text import BuildPinText
 from pipelines.daily import Daily
+from pipelines.fit_lexical import FitLexical
 from pipelines.label_impressions import LabelImpressions
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.train_graph_embedding import TrainGraphEmbedding
@@ -99,6 +100,10 @@ def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], roo
 def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], root: Path):
     elsewhere = names_of(TextSettings) | {"click", "long_click", "save"}
     assert names_of(job) - elsewhere <= said_in((root / "docs/embeddings.md").read_text())
+
+
+def test_every_setting_of_the_lexical_statistics_is_documented(root: Path):
+    assert names_of(FitLexical) - {"cluster"} <= said_in((root / "docs/lexical.md").read_text())
 
 
 def test_every_setting_of_the_daily_loop_is_documented(root: Path):
