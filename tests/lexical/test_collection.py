@@ -13,7 +13,7 @@ from pinrank.cluster import ClusterSettings
 from pinrank.errors import ModelError, TableError
 from pinrank.lexical import collection
 from pinrank.ray_units import Workers, WorkSettings
-from pinrank.tables import PIN_TEXT
+from pinrank.tables import PIN_TEXT, read
 from pinrank.text import FIELDS, fingerprint
 
 HERE = Workers(WorkSettings())
@@ -47,6 +47,7 @@ def test_a_table_counts_as_its_pins_do(tmp_path: Path) -> None:
     stats, counted = collection.fit_table(write(tmp_path / "t", SOME), WORDS, 1, HERE)
     pins = lexical.field_terms([{"title": title, "locale": locale} for title, locale in SOME.values()])
     assert_equal(stats, lexical.fit(pins))
+    assert_equal(collection.fit_rows(read(str(tmp_path / "t"), PIN_TEXT)), stats)
     assert counted.num_pins == 4
 
 

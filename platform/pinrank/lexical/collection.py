@@ -20,7 +20,7 @@ from pinrank.errors import ModelError
 from pinrank.keys import column_hashes, mixed
 from pinrank.lexical.stats import LexicalStats, fit, merge
 from pinrank.lexical.stems import WordSettings
-from pinrank.lexical.terms import READ, field_terms
+from pinrank.lexical.terms import DEFAULT_WORDS, READ, field_terms
 from pinrank.parquet import cast
 from pinrank.ray_units import Workers
 from pinrank.tables import PIN_TEXT, Table, read_columns
@@ -72,6 +72,12 @@ def keys_of(path: str) -> Keys:
     return _keys(read_columns(path, PIN_TEXT, _NAMED))
 
 
+def fit_rows(pin_text: pa.Table, words: WordSettings = DEFAULT_WORDS) -> LexicalStats:
+    """The statistics of rows of pin_text that lie in memory, of which few are Python strings at a time."""
+    starts = range(0, pin_text.num_rows, _ROWS_AT_ONCE)
+    return _joined((_fit(pin_text.slice(start, _ROWS_AT_ONCE), words) for start in starts), words)
+
+
 def fit_table(path: str, words: WordSettings, rows: int, workers: Workers) -> tuple[LexicalStats, Counted]:
     """The statistics of all rows of a pin_text table, and what they count."""
     return count(path, words, _NO_KEYS, rows, workers), Counted.of(keys_of(path))
@@ -121,7 +127,11 @@ def _counts(stretch: logs.Stretch, words: WordSettings, counted: Keys) -> Iterat
         rows = cast(piece, _COLUMNS.schema, stretch.file)
         if len(counted):
             rows = rows.filter(pa.array(~_among(_keys(rows), counted)))
-        yield fit(field_terms(rows.select(list(READ)).to_pylist(), words), words)
+        yield _fit(rows, words)
+
+
+def _fit(rows: pa.Table, words: WordSettings) -> LexicalStats:
+    return fit(field_terms(rows.select(list(READ)).to_pylist(), words), words)
 
 
 def _joined(parts: Iterable[LexicalStats], words: WordSettings) -> LexicalStats:

@@ -22,7 +22,7 @@ from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
-from pinrank.lexical import LexicalStats
+from pinrank.lexical import LexicalStats, collection
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
 from pinrank.student import features
@@ -113,7 +113,7 @@ def _prepared(
     """The records of all units by name; what they read is written first, and the same whenever it is written."""
     examples = {LEARNING: learning, DEV: dev}
     units = units_of(labels.files if labels else None, examples)
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
+    stats = collection.fit_rows(pin_text)
     spec = _fit_spec(sample, stats)
     write_inputs(work, pin_text, examples, stats, spec)
     job = Job(work, settings, *((labels.files.where, _importance(labels.files, settings)) if labels else ()))
