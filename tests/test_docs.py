@@ -18,6 +18,7 @@ from pipelines.build_pin_text import BuildPinText
 from pipelines.daily import Daily
 from pipelines.embed_texts import EmbedTexts
 from pipelines.evaluate_representations import EvaluateRepresentations
+from pipelines.fit_lexical import FitLexical
 from pipelines.label_impressions import LabelImpressions
 from pipelines.sample_impressions import SampleImpressions
 from pipelines.scale_labels import ScaleLabels
@@ -115,6 +116,10 @@ def test_every_setting_of_the_representations_is_documented(job: type[BaseModel]
 def test_every_setting_of_the_label_scale_is_documented(root: Path):
     elsewhere = names_of(StudentSettings) | {"tables", "student", "cluster"}
     assert names_of(ScaleLabels) - elsewhere <= said_in((root / "docs/reports.md").read_text())
+
+
+def test_every_setting_of_the_lexical_statistics_is_documented(root: Path):
+    assert names_of(FitLexical) - {"cluster"} <= said_in((root / "docs/lexical.md").read_text())
 
 
 def test_every_setting_of_the_daily_loop_is_documented(root: Path):

@@ -77,19 +77,18 @@ def _fill_bm25(
     num_fields = pins.num_fields
     idf_SC = stats.idf(asked.terms_S[asked.place_S])
     scale_C = K1 * B / np.maximum(stats.avg_length, _SHORTEST)
-    share_N = 1 / np.maximum(asked.distinct, 1)[asked_N]
     key_G, cell_G, tf_G = _grouped(hits.key_H, hits.cell_H, len(asked.keys_S))
     field_G = cell_G % num_fields
     norm_G = K1 * (1 - B) + scale_C[field_G] * (pins.offsets[cell_G + 1] - pins.offsets[cell_G])
     weight_G = idf_SC[key_G, field_G] * tf_G * (K1 + 1) / (tf_G + norm_G)
     bm25_NC[:, :-1] = np.bincount(cell_G, weight_G, bm25_NC[:, :-1].size).reshape(-1, num_fields)
-    matched_NK = np.bincount(cell_G, minlength=matched_NC[:, :-1].size).reshape(-1, num_fields)
-    np.multiply(matched_NK, share_N[:, None], out=matched_NC[:, :-1], casting="same_kind")
+    matched_NC[:, :-1] = np.bincount(cell_G, minlength=matched_NC[:, :-1].size).reshape(-1, num_fields)
     key_G, pair_G, tf_G = _grouped(hits.key_H, hits.cell_H // num_fields, len(asked.keys_S))
     norm_G = K1 * (1 - B) + scale_C[-1] * pins.total_lengths()[pair_G]
     weight_G = idf_SC[key_G, -1] * tf_G * (K1 + 1) / (tf_G + norm_G)
     bm25_NC[:, -1] = np.bincount(pair_G, weight_G, len(pins))
-    matched_NC[:, -1] = np.bincount(pair_G, minlength=len(pins)) * share_N
+    matched_NC[:, -1] = np.bincount(pair_G, minlength=len(pins))
+    matched_NC *= (1 / np.maximum(asked.distinct, 1)).astype(np.float32)[asked_N, None]
 
 
 def _fill_phrases(
@@ -109,9 +108,8 @@ def _fill_phrases(
     longest_N = np.zeros(len(pins), dtype=np.int64)
     np.maximum.at(longest_N, cell_R // num_fields, length_R)
     size_N = asked.sizes[asked_N]
-    share_N = 1 / np.maximum(size_N, 1)
-    np.multiply(longest_NK, share_N[:, None], out=phrase_NC[:, :-1], casting="same_kind")
-    phrase_NC[:, -1] = longest_N * share_N
+    phrase_NC[:, :-1], phrase_NC[:, -1] = longest_NK, longest_N
+    phrase_NC *= (1 / np.maximum(asked.sizes, 1)).astype(np.float32)[asked_N, None]
     title_N = pins.offsets[_TITLE + 1 :: num_fields] - pins.offsets[_TITLE:-1:num_fields]
     exact_N[:] = (longest_NK[:, _TITLE] == size_N) & (title_N == size_N) & (size_N > 0)
 

@@ -20,8 +20,6 @@ SNOWBALL = str(Stemmer.version())
 """The version of the stemmers: another one may give other stems."""
 
 _NUMBER = {language: number for number, language in enumerate(LANGUAGES)} | {"nb": LANGUAGES.index("no")}
-_CACHED_STEMS = 2**18
-"""Words of all languages whose stems are remembered."""
 
 
 class WordSettings(BaseModel):
@@ -51,7 +49,6 @@ def language_of(locale: str | None, words: WordSettings) -> int:
     return _number(locale or "") or _NUMBER[words.fallback_language]
 
 
-@functools.lru_cache(maxsize=_CACHED_STEMS)
 def stem(word: str, language: int) -> str:
     """The stem of a word in one of LANGUAGES, by its number."""
     return str(_stemmer(language).stemWord(word)) if language else word

@@ -24,6 +24,9 @@ READ = ("locale", *FIELDS)
 
 DEFAULT_WORDS = WordSettings()
 
+_CACHED_WORDS = 2**18
+"""Words of all languages whose terms are remembered."""
+
 
 @dataclass(frozen=True)
 class QueryTerms:
@@ -36,7 +39,7 @@ class QueryTerms:
 
     def read_in(self, language: int) -> list[int]:
         """Their term ids in one of stems.LANGUAGES, by its number."""
-        return [_term_id(stem(word, language)) for word in self.words]
+        return [_term_id(word, language) for word in self.words]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def field_terms(rows: Sequence[Mapping[str, str | None]], words: WordSettings = 
     for row, language in zip(rows, languages, strict=True):
         for name in FIELDS:
             if text := row.get(name):
-                ids += [_term_id(stem(word, language)) for word in tokenize(text)]
+                ids += [_term_id(word, language) for word in tokenize(text)]
             ends.append(len(ids))
     return FieldTerms(
         np.asarray(ids, dtype=np.uint64), np.asarray(ends, dtype=np.int64), np.asarray(languages, dtype=np.uint8)
@@ -100,8 +103,8 @@ def field_terms(rows: Sequence[Mapping[str, str | None]], words: WordSettings = 
 
 
 def term_ids(tokens: Sequence[str]) -> Terms:
-    """The xxh3_64 of each token, uint64[T]."""
-    return np.fromiter(map(_term_id, tokens), dtype=np.uint64, count=len(tokens))
+    """The xxh3_64 of each token as it stands, uint64[T]."""
+    return np.fromiter((_term_id(token, 0) for token in tokens), dtype=np.uint64, count=len(tokens))
 
 
 def starts_of(sizes: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -124,6 +127,6 @@ def _language(row: Mapping[str, str | None], words: WordSettings) -> int:
     return language_of(row["locale"], words)
 
 
-@functools.lru_cache(maxsize=2**18)
-def _term_id(token: str) -> int:
-    return xxhash.xxh3_64_intdigest(token.encode("utf-8", "surrogatepass"))
+@functools.lru_cache(maxsize=_CACHED_WORDS)
+def _term_id(word: str, language: int) -> int:
+    return xxhash.xxh3_64_intdigest(stem(word, language).encode("utf-8", "surrogatepass"))

@@ -19,6 +19,9 @@ _UNSPACED = (
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
+_JOINERS = re.compile(r"[\u00ad\u200c\u200d\u2060\ufeff]")
+"""They shape a word's letters, or say where it may break, and belong to no word (UAX 29, rule WB4)."""
+
 _LAST_MARK = 0x1FFFF
 """Beyond it, only selectors of how an ideograph is drawn are marks."""
 
@@ -39,12 +42,8 @@ def tokenize(text: str) -> list[str]:
 
 def _folded(text: str) -> str:
     """One form of all texts that differ in case or compatibility alone (Unicode's rule D146), composed, no joiners."""
-    once = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", text.translate(_JOINERS)).casefold())
+    once = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", _JOINERS.sub("", text)).casefold())
     return unicodedata.normalize("NFKC", once.casefold())
-
-
-_JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
-"""They shape a word's letters, or say where it may break, and belong to no word (UAX 29, rule WB4)."""
 
 
 def _bigrams(run: str) -> list[str]:
@@ -55,5 +54,5 @@ def _bigrams(run: str) -> list[str]:
 def _word_pattern() -> re.Pattern[str]:
     """(run of an unspaced script) or (word: letters and digits, with the marks that stand on them)."""
     marks = "".join(chr(c) for c in range(0x300, _LAST_MARK) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
-    spaced = rf"(?:(?![{_UNSPACED}])[^\W_])"
-    return re.compile(rf"([{_UNSPACED}]+)|({spaced}(?:{spaced}|[{re.escape(marks)}])*)")
+    spaced = rf"[^\W_{_UNSPACED}]"
+    return re.compile(rf"([{_UNSPACED}]+)|({spaced}+(?:[{re.escape(marks)}]+{spaced}*)*)")

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pinrank import lexical, parquet, training_run
+from pinrank import parquet, training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
+from pinrank.lexical import collection
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
 from pinrank.search_embedding.pairs import refuse_too_few
@@ -89,7 +90,7 @@ def train(
     if engaged is not None:
         refuse_too_few(engaged, max(1, settings.num_workers))
     inputs = inputs or Inputs(read_declaration())
-    stats = lexical.fit(lexical.field_terms(pin_text.select(list(lexical.READ)).to_pylist()))
+    stats = collection.fit_rows(pin_text)
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
     said = [name, settings.model_dump_json(), inputs.declared.model_dump_json()]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
