@@ -160,9 +160,9 @@ def section_of(
     )
 
 
-def headings_of(figures: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """The columns of a table, as a reader sees them: the metrics that its rows have."""
-    return [HEADINGS.get(metric, metric) for metric in next(iter(figures.values()), HEADINGS)]
+def columns_of(figures: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """The metrics that a table's rows have, and how a reader sees them; the usual ones where there is no row."""
+    return {metric: HEADINGS.get(metric, metric) for metric in next(iter(figures.values()), HEADINGS)}
 
 
 def against(rows: Iterable[str], reference: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from pinrank.evaluation.chart import interval_chart
-from pinrank.evaluation.comparison import Facts, Report, Section, headings_of
+from pinrank.evaluation.comparison import Facts, Report, Section, columns_of
 from pinrank.evaluation.sheets import LEGEND, Cell, Sheet, filled_sheet, section_sheets, section_title
 
 STYLE = """
@@ -60,7 +60,7 @@ def section_part(section: Section, facts: Mapping[str, Facts]) -> str:
     """A section with a chart a metric, as a part of a page."""
     charts = (
         interval_chart(heading, {row: figures[metric] for row, figures in section.figures.items()})
-        for metric, heading in zip(next(iter(section.figures.values()), ()), headings_of(section.figures), strict=True)
+        for metric, heading in columns_of(section.figures).items()
     )
     figures, *gains = map(table, section_sheets(section, facts))
     title = f"<h2>{escape(section_title(section))}</h2>"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pinrank.evaluation.comparison import Report, Section, headings_of
+from pinrank.evaluation.comparison import Report, Section, columns_of
 from pinrank.evaluation.curve import STYLE, Point, curve_chart
 from pinrank.evaluation.page import document, section_part
 from pinrank.evaluation.sheets import LEGEND, section_title
@@ -48,7 +48,7 @@ def to_page(report: Report, record: str, labels_of_row: Mapping[str, int]) -> st
 def _curves(section: Section, labels_of_row: Mapping[str, int]) -> str:
     figures = section.figures
     charts = []
-    for metric, heading in zip(figures[HUMAN_ONLY], headings_of(figures), strict=True):
+    for metric, heading in columns_of(figures).items():
         points = [Point(count, row, figures[row][metric]) for row, count in labels_of_row.items()]
         charts.append(curve_chart(heading, points, HUMAN_ONLY, figures[HUMAN_ONLY][metric]))
     return f'<h2>{escape(section_title(section))}</h2>\n<div class="charts">{"".join(charts)}</div>\n'

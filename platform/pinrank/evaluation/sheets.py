@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pinrank.evaluation.comparison import LEAST_QUERIES, Contrast, Facts, Figure, Gain, Report, Section, headings_of
+from pinrank.evaluation.comparison import LEAST_QUERIES, Contrast, Facts, Figure, Gain, Report, Section, columns_of
 
 UNDEFINED = "-"
 FACT_HEADINGS = ("train pairs", "parameters", "pairs/s", "$ per million pairs")
@@ -47,7 +47,7 @@ def figures_sheet(section: Section, facts: Mapping[str, Facts]) -> Sheet:
         (Cell(row), *map(_figure_cell, figures.values()), *(_fact_cells(facts.get(row, Facts())) if shown else ()))
         for row, figures in section.figures.items()
     )
-    return Sheet("", ("", *headings_of(section.figures), *(FACT_HEADINGS if shown else ())), rows)
+    return Sheet("", ("", *columns_of(section.figures).values(), *(FACT_HEADINGS if shown else ())), rows)
 
 
 def gains_sheet(contrast: Contrast) -> Sheet:
@@ -59,7 +59,7 @@ def gains_sheet(contrast: Contrast) -> Sheet:
         for row, gains in contrast.gains.items()
     )
     title = contrast.title if differ else f"{contrast.title}: {next(iter(others))}"
-    return Sheet(title, ("", *(["against"] if differ else []), *headings_of(contrast.gains)), rows)
+    return Sheet(title, ("", *(["against"] if differ else []), *columns_of(contrast.gains).values()), rows)
 
 
 def filled_sheet(report: Report) -> Sheet | None:
