@@ -35,6 +35,9 @@ class EmbedPins(JobSettings):
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; pin_embeddings goes here")
     student: MountedFolder = Field(Path("runs/demo/student"), description="folder of the student, seen by every node")
     output: MountedFolder = Field(Path("runs/demo/pin_store"), description="the pin store; an older one is replaced")
+    vector_dim: int | None = Field(
+        None, ge=1, description="cut the store's vectors to a width that the student was trained for; null: whole"
+    )
     num_shards: int = Field(4, ge=1, description="files that the store is cut into")
     encoding: EncodingSettings = Field(EncodingSettings(), description="actors and their arithmetic")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
@@ -43,7 +46,8 @@ class EmbedPins(JobSettings):
 def main(settings: EmbedPins) -> Summary:
     """Read, embed, record, build the store from the record."""
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).sort_by("pin_id")
-    student = open_student(settings.student)
+    whole = open_student(settings.student)
+    student = whole.cut(settings.vector_dim) if settings.vector_dim else whole
     features = pin_tables_of(student.spec, settings.tables)
     connect(settings.cluster)
     embeddings = embed(pin_text, str(settings.student), settings.encoding)

@@ -14,7 +14,7 @@ from ray.serve import Application, Deployment
 
 from pinrank.embeddings.store import PinStore
 from pinrank.errors import ModelError
-from pinrank.student.export import read_card
+from pinrank.student.export import CUT, read_card
 from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.pin_embeddings import PinEmbeddings
@@ -62,12 +62,12 @@ def absolute(settings: RerankSettings) -> RerankSettings:
 
 
 def require_one_student(settings: RerankSettings) -> str:
-    """The version of the student, whose rows the pin store must hold; raises ModelError otherwise."""
+    """The version of the student whose rows the pin store holds, cut as they are; ModelError when it is another."""
     version = read_card(settings.student).version
     stored = PinStore.open(settings.pin_store, verify=False).student_version
-    if stored != version:
+    if stored.partition(CUT)[0] != version:
         raise ModelError(
             f"{settings.pin_store}: the pin store holds rows of student {stored}, but {settings.student} is {version}. "
             "Run embed_pins with this student, or give the folder of the other."
         )
-    return version
+    return stored

@@ -13,10 +13,10 @@ from ray import serve
 
 from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
-from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.export import StudentBundle
 from pinrank.text import tidy
 from serve_apps.rerank.candidates import Candidates
-from serve_apps.rerank.one_student import refuse_other
+from serve_apps.rerank.one_student import open_bound
 from serve_apps.rerank.settings import RerankSettings
 
 Vector = NDArray[np.float32]
@@ -50,8 +50,7 @@ class QueryEncoder:
 
     def __init__(self, settings: RerankSettings, student_version: str) -> None:
         one_thread()
-        self.bundle = open_student(settings.student)
-        refuse_other(self.bundle.version, student_version, settings.student)
+        self.bundle = open_bound(settings.student, student_version)
         self.cache = QueryCache(settings.query_cache_entries)
         self._encode_batch.set_max_batch_size(settings.max_batch_queries)
         self._encode_batch.set_batch_wait_timeout_s(settings.batch_wait_s)

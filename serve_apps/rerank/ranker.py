@@ -8,10 +8,10 @@ import asyncio
 import numpy as np
 from numpy.typing import NDArray
 
-from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.export import StudentBundle
 from pinrank.student.values import Known, Values
 from serve_apps.rerank.candidates import Candidates
-from serve_apps.rerank.one_student import refuse_other
+from serve_apps.rerank.one_student import open_bound
 from serve_apps.rerank.settings import RerankSettings
 
 NOTHING = Values(1)
@@ -21,8 +21,7 @@ class Ranker:
     """Deployment: lexical features and the student's MLP in numpy."""
 
     def __init__(self, settings: RerankSettings, student_version: str) -> None:
-        self.bundle = open_student(settings.student)
-        refuse_other(self.bundle.version, student_version, settings.student)
+        self.bundle = open_bound(settings.student, student_version)
 
     async def grade(
         self, query: str, query_D: NDArray[np.float32], known: Values, *groups: Candidates

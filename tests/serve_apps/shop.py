@@ -82,7 +82,7 @@ def make_shop(folder: Path, backbone: Path, declared: Declaration | None = None)
     for layer in (ranker.layers[-1], ranker.shortcut, *sides):  # as they start, every pin of a random tower is a 5
         torch.nn.init.normal_(layer.weight, std=0.2)
     card = save_student(
-        Student(towers, ranker),
+        Student(towers, ranker, dims=(8,)),
         AutoTokenizer.from_pretrained(str(backbone)),
         spec,
         stats,

@@ -18,8 +18,12 @@ import yaml
 from pydantic import ValidationError
 from ray.serve.schema import ServeDeploySchema
 
+from pinrank import lexical
+from pinrank.embeddings import store
 from pinrank.errors import ModelError, StoreCorrupt
+from pinrank.student.export import open_student
 from serve_apps.rerank.app import build, require_one_student
+from serve_apps.rerank.one_student import open_bound
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.shop import Shop, free_port
 
@@ -61,6 +65,19 @@ def test_settings_refuse_what_they_do_not_know() -> None:
 def test_a_student_and_its_own_store_make_an_application(shop: Shop) -> None:
     assert require_one_student(settings_of(shop)).startswith("tiny@")
     assert build(settings_of(shop)) is not None
+
+
+def test_a_store_of_shorter_vectors_cuts_the_student_that_serves(shop: Shop, tmp_path: Path) -> None:
+    cut = open_student(shop.student).cut(8)
+    rows = cut.pin_rows(cut.encode_pins(["a red lamp"]))
+    terms = lexical.field_terms([{"title": "a red lamp", "locale": None}], cut.stats.words)
+    store.build(tmp_path / "store", ["pin"], rows, terms, cut.version)
+    version = require_one_student(RerankSettings(student=str(shop.student), pin_store=str(tmp_path / "store")))
+    assert version == cut.version
+    bound = open_bound(str(shop.student), version)
+    assert (bound.version, bound.vector_dim, bound.encode_queries(["lamp"]).shape) == (version, 8, (1, 8))
+    with pytest.raises(ModelError, match="the application was deployed with other@00000000"):
+        open_bound(str(shop.student), "other@00000000:8")
 
 
 def test_a_store_of_another_student_is_refused(shop: Shop, tmp_path: Path) -> None:

@@ -54,6 +54,22 @@ def test_numpy_ranker_equals_torch_ranker(tmp_path: Path, hidden: tuple[int, ...
     np.testing.assert_allclose(weights.logits(query, rows, features), wanted.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("dim", [4, 16])
+def test_a_ranker_that_is_cut_equals_the_one_that_was_trained_at_that_width(tmp_path: Path, dim: int) -> None:
+    ranker = ranker_of((16, 8))
+    query, pins = unit_vectors(1, 1)[0], unit_vectors(N, 2)
+    features = np.random.default_rng(3).normal(size=(N, F)).astype(np.float32)
+    with torch.inference_mode():
+        vectors = torch.from_numpy(query).expand(N, -1), torch.from_numpy(pins)
+        wanted = ranker(*vectors, torch_features(features), dim)
+    weights = opened(ranker, tmp_path).cut(dim)
+    query, pins = query[:dim] / np.linalg.norm(query[:dim]), pins[:, :dim]
+    pins = pins / np.linalg.norm(pins, axis=1, keepdims=True)
+    rows = np.concatenate([pins, weights.pin_side(pins)], axis=1)
+    np.testing.assert_allclose(weights.logits(query, rows, features), wanted.numpy(), atol=1e-5)
+    assert weights.vector_dim == dim
+
+
 @st.composite
 def side_shapes(draw: st.DrawFn) -> SideShape:
     tables = st.builds(EmbeddingShape, st.integers(2, 6), st.integers(1, 5), st.integers(1, 3))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import AutoModel, AutoTokenizer
 
 from pinrank.errors import ModelError
@@ -45,6 +46,13 @@ def test_a_saved_tower_gives_the_same_vectors(tiny_bert_dir: Path, tmp_path: Pat
     wanted = TextEncoder(tower, tokenizer).encode(TEXTS, 16)
     np.testing.assert_allclose(TextEncoder.open(tmp_path / "tower").encode(TEXTS, 16), wanted, atol=1e-6)
     assert wanted.shape == (2, 8)
+
+
+def test_a_width_that_is_not_smaller_is_refused(tiny_bert_dir: Path):
+    with pytest.raises(ModelError, match="64 is no smaller width of vectors of 32 numbers"):
+        build_towers(str(tiny_bert_dir), TowerSettings(dims=(16, 64)))
+    with pytest.raises(ValidationError, match="ascending order"):
+        TowerSettings(dims=(16, 8))
 
 
 def test_a_damaged_tower_is_refused(tiny_bert_dir: Path, tmp_path: Path):

@@ -187,6 +187,48 @@ def test_a_student_without_a_backbone_learns_is_published_and_can_be_gone_on_fro
         distilled(chosen(hashed, frozen_towers=True), labels, tmp_path / "third")
 
 
+def test_a_student_is_cut_to_the_widths_that_it_was_trained_for(tiny_settings: StudentSettings, tmp_path: Path):
+    tower = TowerSettings(output_dim=32, dims=(4, 8))
+    card = trained(
+        chosen(tiny_settings, backbone="hashed/500", tower=tower, encoder_learning_rate=1e-2, epochs=3),
+        tmp_path / "student",
+    )
+    assert card.dims == (4, 8)
+    assert min(card.metrics["dev_spearman_at_4"], card.metrics["dev_spearman_at_8"]) > 0.7
+    whole = open_student(tmp_path / "student")
+    cut = whole.cut(8)
+    assert (cut.vector_dim, cut.version) == (8, f"{whole.version}:8")
+    texts = whole.pin_texts(pin_text().to_pylist())
+    rows_of_whole_vectors = cut.pin_rows(whole.encode_pins(texts, "float32"))
+    np.testing.assert_array_equal(rows_of_whole_vectors, cut.pin_rows(cut.encode_pins(texts, "float32")))
+    assert rows_of_whole_vectors.shape == (NUM_PINS, 8 + whole.hidden)
+    pairs = [(thing, row) for thing in THINGS for row in pin_text().to_pylist()]
+    relevant = np.array([row["title"].startswith(thing) for thing, row in pairs])
+    scores = score(probabilities(cut.grade(pairs)))
+    assert scores[relevant].min() > scores[~relevant].max()
+    with pytest.raises(ModelError, match="was trained for vectors of 4, 8, 32 numbers, not 5"):
+        whole.cut(5)
+
+
+def test_both_objectives_are_learnt_at_every_width(tiny_settings: StudentSettings, tmp_path: Path):
+    pairs = [{"query": "alpha", "pin": "one", "weight": 1.0, "held_out": False}]
+    pairs += [{"query": "beta", "pin": "two", "weight": 1.0, "held_out": False}]
+    settings = chosen(
+        tiny_settings,
+        backbone="hashed/500",
+        tower=TowerSettings(output_dim=16, dims=(4,)),
+        encoder_learning_rate=5e-2,
+        epochs=2,
+        retrieval=RetrievalSettings(weight=1.0, batch_size=2),
+    )
+    rows = examples()
+    engaged = pa.Table.from_pylist(pairs, PAIRS)
+    train(rows, rows.slice(0, 0), pin_text(), settings, "tiny", str(tmp_path / "student"), {}, engaged=engaged)
+    cut = open_student(tmp_path / "student").cut(4)
+    cosines = cut.encode_queries(["alpha", "beta"]) @ cut.encode_pins(["one", "two"], "float32").T
+    assert np.diag(cosines).min() > max(cosines[0, 1], cosines[1, 0]) + 0.25
+
+
 def test_a_second_objective_brings_queries_near_what_people_engaged_with(
     tiny_settings: StudentSettings, tmp_path: Path
 ):

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pinrank.student.encoder import TextEncoder
 
 NOTHING_KNOWN = Known()
+CUT = ":"
+"""Between a student's version and the width that it is cut to."""
 
 
 class StudentCard(BaseModel):
@@ -57,6 +59,7 @@ class StudentCard(BaseModel):
     backbone: str
     text: TextSettings
     vector_dim: int
+    dims: tuple[int, ...] = Field((), description="smaller widths to which the vectors may be cut")
     hidden: int = Field(description="width of the first layer, stored for every pin after its vector")
     feature_spec: str = Field(description="hash of feature_spec.json")
     metrics: dict[str, float]
@@ -122,14 +125,44 @@ class StudentBundle:
         other.tables = tables
         return other
 
+    def cut(self, vector_dim: int) -> "StudentBundle":
+        """The same student with vectors of the first so many numbers; its version says so: NAME@HASH:WIDTH.
+
+        Raises ModelError when it was not trained to be cut there.
+        """
+        if vector_dim == self.vector_dim:
+            return self
+        if vector_dim not in self.card.dims:
+            known = ", ".join(map(str, (*self.card.dims, self.card.vector_dim)))
+            raise ModelError(
+                f"{self.folder}: was trained for vectors of {known} numbers, not {vector_dim}. Choose one of these, or "
+                "train it with tower.dims."
+            )
+        other = copy.copy(self)
+        other.ranker, other.vector_dim = self.ranker.cut(vector_dim), vector_dim
+        other.version = f"{self.card.version}{CUT}{vector_dim}"
+        return other
+
+    def as_version(self, version: str) -> "StudentBundle":
+        """This student, cut where one of its versions says so; ModelError when it was not trained to be."""
+        _, is_cut, vector_dim = version.partition(CUT)
+        return self.cut(int(vector_dim)) if is_cut else self
+
+    def _fitting(self, vectors_ND: Floats) -> Floats:
+        """Vectors as wide as this student's, cut where they are wider."""
+        if vectors_ND.shape[1] == self.vector_dim:
+            return vectors_ND
+        start_ND = vectors_ND[:, : self.vector_dim]
+        return np.asarray(start_ND / np.maximum(np.linalg.norm(start_ND, axis=1, keepdims=True), 1e-12))
+
     def encode_queries(self, texts: Sequence[str], precision: "Precision" = "float32") -> Floats:
         """Queries to vectors of length 1, float32[N, D]. float32 by default: a query's vector then hardly depends on
         which others share its batch."""
-        return self.encoder.encode(texts, self.text.max_query_tokens, precision)
+        return self._fitting(self.encoder.encode(texts, self.text.max_query_tokens, precision))
 
     def encode_pins(self, texts: Sequence[str], precision: "Precision" = "auto") -> Floats:
         """Pin texts (as `pin_texts` gives them) to vectors of length 1, float32[N, D]."""
-        return self.pin_encoder.encode(texts, max_pin_tokens(self.text), precision)
+        return self._fitting(self.pin_encoder.encode(texts, max_pin_tokens(self.text), precision))
 
     def pin_texts(self, rows: Sequence[Mapping[str, str]]) -> list[str]:
         """Rows of pin_text to the texts that the pin tower reads."""
@@ -142,7 +175,7 @@ class StudentBundle:
 
     def exact_rows(self, vectors_ND: NDArray[np.floating], values: Values | None = None) -> Floats:
         """`pin_rows` before they are rounded, float32[N, R]."""
-        vectors_ND = np.asarray(vectors_ND, dtype=np.float32)
+        vectors_ND = self._fitting(np.asarray(vectors_ND, dtype=np.float32))
         values = values or nothing(len(vectors_ND))
         side_NH = self.ranker.pin_side(vectors_ND, self.spec.side("pin", values))
         return np.concatenate([vectors_ND, side_NH, self.spec.space_vectors(values)], axis=1)

@@ -38,7 +38,7 @@ from pinrank.student.retrieval import EngagedPairs, TwoObjectives
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import tokenizer_of
-from pinrank.student.towers import build_towers
+from pinrank.student.towers import build_towers, shortened
 from pinrank.teacher import checkpoint
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, attention_on, seed_step, set_rates, take_step
@@ -66,6 +66,7 @@ class Worker:
         self.frozen = FrozenTexts.open(run.folder) if self.settings.frozen_towers else None
         torch.manual_seed(self.settings.seed)
         self.student = self.before_training()
+        self.dims = self.settings.tower.dims
         self.engaged = self.engaged_pairs()
         if self.engaged is not None and isinstance(self.student, Student):
             self.parallel = prepare_model(TwoObjectives(self.student))
@@ -125,29 +126,38 @@ class Worker:
         return loss.item()
 
     def loss(self, batch: Batch, step: int) -> Tensor:
-        """The distillation's loss on a batch, and that of retrieval on the step's engaged pairs where they count."""
+        """The distillation's loss on a batch, and that of retrieval on the step's engaged pairs where they count.
+
+        Each is the mean over the widths at which vectors shall be of use (Kusupati et al. 2022, equation 1, with equal
+        weights).
+        """
         settings = self.settings
         with autocast(settings.precision, self.device):
             if self.engaged is None:
-                logits_NL = self.parallel(*batch.inputs(self.device))
+                logits_KNL = self.parallel(*batch.inputs(self.device), self.dims)
             else:
                 engaged = self.engaged.batch_at(step)
-                logits_NL, queries_BD, pins_BD = self.parallel(batch.inputs(self.device), engaged.inputs(self.device))
-        loss = loss_of(logits_NL, *batch.targets(self.device), settings.kl_weight, settings.hard_weight)
+                graded = (*batch.inputs(self.device), self.dims)
+                logits_KNL, queries_BD, pins_BD = self.parallel(graded, engaged.inputs(self.device))
+        targets, weights = batch.targets(self.device), (settings.kl_weight, settings.hard_weight)
+        loss = mean([loss_of(logits_NL, *targets, *weights) for logits_NL in of_widths(logits_KNL, self.dims)])
         if self.engaged is None:
             return loss
-        beside = engaged.beside(self.device)
-        return loss + settings.retrieval.weight * in_batch_loss(
-            queries_BD, pins_BD, *beside, settings.retrieval.temperature
-        )
+        beside, temperature = engaged.beside(self.device), settings.retrieval.temperature
+        pairs = [(queries_BD, pins_BD), *((shortened(queries_BD, d), shortened(pins_BD, d)) for d in self.dims)]
+        return loss + settings.retrieval.weight * mean([in_batch_loss(*each, *beside, temperature) for each in pairs])
 
     def finish(self, epoch: int) -> None:
         """Measure the epoch, keep its weights when it is the best, checkpoint. A barrier for all ranks."""
         if self.rank != 0:
             ray.train.report({})
             return
-        dev_logits_NL, human = self.grade_dev()
+        dev_logits_KNL, human = self.grade_dev()
+        dev_logits_NL = dev_logits_KNL[0]
         metrics = {"epoch": float(epoch + 1)} | (dev_metrics(dev_logits_NL, human) if human.num_rows else {})
+        for dim, logits_NL in zip(self.dims, dev_logits_KNL[1:], strict=True):
+            if human.num_rows:
+                metrics[f"dev_spearman_at_{dim}"] = dev_metrics(logits_NL, human)["dev_spearman"]
         log.info("student epoch %d: %s", epoch + 1, {name: round(value, 4) for name, value in metrics.items()})
         self.progress.epochs_done = epoch + 1
         if quality(metrics) > quality(self.progress.best_metrics):
@@ -158,14 +168,16 @@ class Worker:
         ray.train.report(metrics)
 
     def grade_dev(self) -> tuple[NDArray[np.float32], pa.Table]:
-        """Logits of the dev rows, float32[N, 5], and the rows with target, grade and source, in the same order."""
+        """Logits of the dev rows at each width, float32[K, N, 5], the whole vectors' first, and the rows with target,
+        grade and source, in the same order."""
         self.student.eval()
-        logits, rows = [np.zeros((0, 5), dtype=np.float32)], []
+        logits, rows = [np.zeros((1 + len(self.dims), 0, 5), dtype=np.float32)], []
         for batch in self.dev.batches(Order(DEV_BATCH, seed=0)):
             with torch.inference_mode(), autocast(self.settings.precision, self.device):
-                logits.append(self.student(*self.batch(batch).inputs(self.device)).cpu().numpy())
+                found = self.student(*self.batch(batch).inputs(self.device), self.dims)
+            logits.append(np.stack([each.cpu().numpy() for each in of_widths(found, self.dims)]))
             rows.append(batch.select(["target", "grade", "source"]))
-        return np.concatenate(logits), pa.concat_tables(rows) if rows else pa.table({})
+        return np.concatenate(logits, axis=1), pa.concat_tables(rows) if rows else pa.table({})
 
     @property
     def pad_id(self) -> int:
@@ -198,7 +210,8 @@ def conclude(worker: Worker) -> None:
     student = worker.student
     checkpoint.load_best(run.folder, progress.best_epoch, student)
     if isinstance(student, FrozenStudent):
-        student = Student(build_towers(run.settings.backbone, run.settings.tower), student.ranker)
+        tower = run.settings.tower
+        student = Student(build_towers(run.settings.backbone, tower), student.ranker, tower.dims)
     save_student(
         student,
         worker.tokenizer,
@@ -211,6 +224,16 @@ def conclude(worker: Worker) -> None:
         metrics=progress.best_metrics,
         lineage=run.lineage | {"training": run.settings.model_dump(mode="json")},
     )
+
+
+def of_widths(logits: Tensor, dims: tuple[int, ...]) -> list[Tensor]:
+    """logits_NL of each width, from what a student gives for these dims."""
+    return list(logits) if dims else [logits]
+
+
+def mean(losses: list[Tensor]) -> Tensor:
+    """The mean of scalars."""
+    return torch.stack(losses).mean()
 
 
 def quality(metrics: dict[str, float]) -> float:

@@ -8,12 +8,13 @@ import itertools
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from pinrank.levels import LEVELS, NUM_LEVELS
 from pinrank.student.features import NUM_SPECIAL, FeatureSpec
 from pinrank.student.inputs import Features, Shapes, Side, SideShape
 from pinrank.student.settings import RankerSettings, StudentSettings
-from pinrank.student.towers import Tokens, TwoTowers, build_towers
+from pinrank.student.towers import Tokens, TwoTowers, build_towers, shortened
 
 
 class SideLayer(nn.Module):
@@ -58,7 +59,6 @@ class Ranker(nn.Module):
         super().__init__()
         first, *rest = settings.hidden
         self.cosine_centre, self.cosine_scale = cosine_centre, cosine_scale
-        self.product_scale = vector_dim**0.5  # brings the product of two unit vectors to length about 1
         self.query = nn.Linear(vector_dim, first)
         self.pin = nn.Linear(vector_dim, first, bias=False)
         self.product = nn.Linear(vector_dim, first, bias=False)
@@ -71,17 +71,26 @@ class Ranker(nn.Module):
         self.pin_features = SideLayer(shapes.pin, first) if shapes.pin.num_inputs else None
         self._start_from_the_cosine()
 
-    def forward(self, query_ND: Tensor, pin_ND: Tensor, features: Features[Tensor]) -> Tensor:
-        """Unit vectors and normalised features to logits_NL, float32."""
+    def forward(self, query_ND: Tensor, pin_ND: Tensor, features: Features[Tensor], dim: int | None = None) -> Tensor:
+        """Unit vectors and normalised features to logits_NL, float32.
+
+        dim: read so many first numbers of the vectors alone, as a student that is cut to this width does.
+        """
+        if dim is not None:
+            query_ND, pin_ND = shortened(query_ND, dim), shortened(pin_ND, dim)
+        width = query_ND.shape[-1]
         product_ND = query_ND * pin_ND
         cosine_N1 = (product_ND.sum(dim=-1, keepdim=True) - self.cosine_centre) * self.cosine_scale
         inputs_NG = torch.cat([features.pair_NF, cosine_N1], dim=-1)
-        sides_NH = self.query(query_ND) + self.pin(pin_ND)
+        sides_NH = linear(query_ND, self.query.weight[:, :width], self.query.bias)
+        sides_NH = sides_NH + linear(pin_ND, self.pin.weight[:, :width])
         if self.query_features is not None:
             sides_NH = sides_NH + self.query_features(features.query)
         if self.pin_features is not None:
             sides_NH = sides_NH + self.pin_features(features.pin)
-        hidden: Tensor = sides_NH + self.product(product_ND * self.product_scale) + self.features(inputs_NG)
+        # sqrt(D) brings the product of two unit vectors to length about 1.
+        product_NH = linear(product_ND * width**0.5, self.product.weight[:, :width])
+        hidden: Tensor = sides_NH + product_NH + self.features(inputs_NG)
         for layer in self.layers:
             hidden = layer(self.dropout(torch.relu(hidden)))
         logits_NL: Tensor = hidden + self.shortcut(inputs_NG)
@@ -101,12 +110,16 @@ class Ranker(nn.Module):
 
 
 class Student(nn.Module):
-    """Towers and ranker as they are trained; each distinct text of a batch is encoded once."""
+    """Towers and ranker as they are trained; each distinct text of a batch is encoded once.
 
-    def __init__(self, towers: TwoTowers, ranker: Ranker) -> None:
+    dims: the smaller widths at which its vectors are of use too.
+    """
+
+    def __init__(self, towers: TwoTowers, ranker: Ranker, dims: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.towers = towers
         self.ranker = ranker
+        self.dims = dims
 
     def forward(
         self,
@@ -115,12 +128,15 @@ class Student(nn.Module):
         query_of_pair: Tensor,
         pin_of_pair: Tensor,
         features: Features[Tensor],
+        dims: tuple[int, ...] = (),
     ) -> Tensor:
-        """(ids, mask) of the distinct queries and pins, which of them each pair has, and features, to logits_NL."""
+        """(ids, mask) of the distinct queries and pins, which of them each pair has, and features, to logits_NL.
+
+        With dims: logits_KNL, those of the whole vectors first, then those at each of these widths.
+        """
         query_ND, pin_ND = self.towers(queries, pins, query_of_pair, pin_of_pair)
         with torch.autocast(query_ND.device.type, enabled=False):
-            logits_NL: Tensor = self.ranker(query_ND, pin_ND, features)
-        return logits_NL
+            return at_widths(self.ranker, query_ND, pin_ND, features, dims)
 
 
 class FrozenStudent(nn.Module):
@@ -137,16 +153,26 @@ class FrozenStudent(nn.Module):
         query_of_pair: Tensor,
         pin_of_pair: Tensor,
         features: Features[Tensor],
+        dims: tuple[int, ...] = (),
     ) -> Tensor:
         """As Student's, where queries and pins are each pair's vectors_ND of any float type."""
-        logits_NL: Tensor = self.ranker(queries[0].float(), pins[0].float(), features)
-        return logits_NL
+        return at_widths(self.ranker, queries[0].float(), pins[0].float(), features, dims)
+
+
+def at_widths(
+    ranker: Ranker, query_ND: Tensor, pin_ND: Tensor, features: Features[Tensor], dims: tuple[int, ...]
+) -> Tensor:
+    """logits_NL, or with dims logits_KNL: of the whole vectors, and of their starts of each width."""
+    whole_NL: Tensor = ranker(query_ND, pin_ND, features)
+    if not dims:
+        return whole_NL
+    return torch.stack([whole_NL, *(ranker(query_ND, pin_ND, features, dim) for dim in dims)])
 
 
 def build_student(settings: StudentSettings, spec: FeatureSpec, attention: str | None = None) -> Student:
     """The student before training: pretrained towers under a ranker that starts from the cosine."""
     towers = build_towers(settings.backbone, settings.tower, attention, settings.backbone_dropout)
-    return Student(towers, build_ranker(towers.vector_dim, settings, spec))
+    return Student(towers, build_ranker(towers.vector_dim, settings, spec), settings.tower.dims)
 
 
 def build_ranker(vector_dim: int, settings: StudentSettings, spec: FeatureSpec) -> Ranker:

@@ -80,6 +80,7 @@ def save_student(
         backbone=backbone,
         text=text,
         vector_dim=student.ranker.pin.in_features,
+        dims=student.dims,
         hidden=student.ranker.pin.out_features,
         feature_spec=spec.hash,
         metrics=dict(metrics),

@@ -10,7 +10,7 @@ Letters: N candidates, D vector, H first hidden layer, R = D + H, F pair feature
 of an embedded category.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,11 @@ class RankerWeights:
     @property
     def hidden(self) -> int:
         return int(self.pin_DH.shape[1])
+
+    def cut(self, dim: int) -> "RankerWeights":
+        """The same MLP over the first numbers of vectors, which are again of length 1."""
+        query_DH, pin_DH, product_DH = (part[:dim].copy() for part in (self.query_DH, self.pin_DH, self.product_DH))
+        return replace(self, query_DH=query_DH, pin_DH=pin_DH, product_DH=product_DH)
 
     def query_side(self, query_D: Floats, own: Side[NDArray[Any]] | None = None) -> Floats:
         """The query's part of the first layer, with the bias: float32[H]. own: its features, one row."""

@@ -1,6 +1,6 @@
 """What the student is made of and how it is trained; read by every job, so torch stays out of here."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pinrank.precision import Precision
 from pinrank.teacher.families import Pooling
@@ -15,6 +15,16 @@ class TowerSettings(BaseModel):
     shared: bool = Field(True, description="one tower reads queries and pins; false: two, from the same backbone")
     pooling: Pooling = Field("mean", description="mean | first | last: what of the tokens' vectors is the text's")
     output_dim: int | None = Field(None, ge=1, description="width of a vector; null: the backbone's own")
+    dims: tuple[int, ...] = Field(
+        (), description="smaller widths, say 64 and 128, at which the start of a vector must grade as well (Matryoshka)"
+    )
+
+    @field_validator("dims")
+    @classmethod
+    def _ascending(cls, dims: tuple[int, ...]) -> tuple[int, ...]:
+        if list(dims) != sorted(set(dims)) or (dims and dims[0] < 1):
+            raise ValueError("must be numbers from 1 on, in ascending order, each once")
+        return dims
 
 
 class RankerSettings(BaseModel):

@@ -68,6 +68,11 @@ class HashedTower(nn.Module):
 AnyTower = Tower | HashedTower
 
 
+def shortened(vectors_ND: Tensor, dim: int) -> Tensor:
+    """The first numbers of vectors, again at length 1 (Kusupati et al., "Matryoshka representation learning", 2022)."""
+    return nn.functional.normalize(vectors_ND[..., :dim], dim=-1)
+
+
 class TwoTowers(nn.Module):
     """Queries and pins to vectors of length 1, by one tower or by one each."""
 
@@ -102,12 +107,24 @@ def build_towers(
     """
     if words := hashed_words(backbone):
         hashed = HashedTower(words, settings.output_dim or HASHED_DIM)
-        return TwoTowers(hashed, hashed if settings.shared else HashedTower(words, hashed.vector_dim))
+        both = TwoTowers(hashed, hashed if settings.shared else HashedTower(words, hashed.vector_dim))
+        return _of_width(both, settings)
     query, pin = folders_of(backbone)
     if settings.shared and query != pin:
         raise ModelError(f"{backbone}: reads pins with a tower of their own. Set tower.shared to false.")
     first = _start(query, settings, attention, dropout)
-    return TwoTowers(first, first if settings.shared else _start(pin, settings, attention, dropout))
+    return _of_width(
+        TwoTowers(first, first if settings.shared else _start(pin, settings, attention, dropout)), settings
+    )
+
+
+def _of_width(towers: TwoTowers, settings: TowerSettings) -> TwoTowers:
+    if settings.dims and settings.dims[-1] >= towers.vector_dim:
+        raise ModelError(
+            f"tower.dims: {settings.dims[-1]} is no smaller width of vectors of {towers.vector_dim} numbers. Give "
+            "smaller ones, or a larger tower.output_dim."
+        )
+    return towers
 
 
 def _start(folder: Path, settings: TowerSettings, attention: str | None, dropout: float | None) -> AnyTower:
