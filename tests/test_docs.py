@@ -11,6 +11,7 @@ from pinrank.datasets.fetch import SOURCES, Source
 from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.datasets.world import WorldSettings
 from pinrank.engagement.log_evidence import LogSettings
+from pinrank.search_embedding.settings import PairSettings
 from pinrank.student.settings import StudentSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
@@ -24,6 +25,7 @@ from pipelines.sample_impressions import SampleImpressions
 from pipelines.scale_labels import ScaleLabels
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
+from pipelines.train_student import TrainStudent
 
 
 def section(page: str, name: str) -> str:
@@ -111,6 +113,11 @@ def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], roo
 def test_every_setting_of_the_representations_is_documented(job: type[BaseModel], root: Path):
     elsewhere = names_of(TextSettings) | names_of(LogSettings)
     assert names_of(job) - elsewhere <= said_in((root / "docs/representations.md").read_text())
+
+
+def test_every_setting_of_the_students_training_is_documented(root: Path):
+    elsewhere = names_of(TextSettings) | names_of(LogSettings) | names_of(PairSettings) | {"cluster"}
+    assert names_of(TrainStudent) - elsewhere <= said_in((root / "docs/student.md").read_text())
 
 
 def test_every_setting_of_the_label_scale_is_documented(root: Path):
