@@ -12,6 +12,7 @@ from pinrank.datasets.layouts import LAYOUTS, Layout
 from pinrank.datasets.world import WorldSettings
 from pinrank.engagement.log_evidence import LogSettings
 from pinrank.search_embedding.settings import PairSettings
+from pinrank.student.declaration import Categorical, Declaration, External, Numeric, SideColumns
 from pinrank.student.settings import StudentSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
@@ -85,6 +86,12 @@ def said_in(page: str) -> set[str]:
     """The words of a Markdown page that are set as code."""
     inline = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
     return set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
+
+
+def test_everything_that_a_feature_spec_may_say_is_documented(root: Path):
+    page = (root / "docs/student-features.md").read_text()
+    models = (Declaration, SideColumns, External, Categorical, Numeric)
+    assert set().union(*(model.model_fields for model in models)) <= set(re.findall(r"\w+", page))
 
 
 def test_every_setting_of_a_generated_world_is_documented(root: Path):
