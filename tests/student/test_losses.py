@@ -55,3 +55,13 @@ def test_a_hard_label_is_the_most_likely_level() -> None:
     hard = torch.nn.functional.cross_entropy(logits, torch.tensor([4, 0, 2]))
     found = loss_of(logits, *rest, hard_weight=2.0) - soft_cross_entropy(logits, *rest)
     assert found.item() == pytest.approx(2 * hard.item(), rel=1e-5)
+
+
+def test_levels_without_any_mass_and_rows_without_any_weight_cost_nothing() -> None:
+    logits = torch.zeros(2, 5, requires_grad=True)
+    target = torch.eye(5)[[1, 3]]
+    loss = loss_of(logits, target, torch.ones(2), torch.tensor([1.0, 0.0]), kl_weight=1.0, hard_weight=1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(3 * torch.log(torch.tensor(5.0)).item(), rel=1e-5)
+    assert logits.grad is not None and torch.isfinite(logits.grad).all() and not logits.grad[1].any()
+    assert loss_of(logits, target, torch.ones(2), torch.zeros(2)).item() == 0.0

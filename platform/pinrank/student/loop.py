@@ -153,15 +153,11 @@ class Worker:
             ray.train.report({})
             return
         dev_logits_KNL, human = self.grade_dev()
-        dev_logits_NL = dev_logits_KNL[0]
-        metrics = {"epoch": float(epoch + 1)} | (dev_metrics(dev_logits_NL, human) if human.num_rows else {})
-        for dim, logits_NL in zip(self.dims, dev_logits_KNL[1:], strict=True):
-            if human.num_rows:
-                metrics[f"dev_spearman_at_{dim}"] = dev_metrics(logits_NL, human)["dev_spearman"]
+        metrics = {"epoch": float(epoch + 1)} | dev_metrics(dev_logits_KNL, human, self.dims)
         log.info("student epoch %d: %s", epoch + 1, {name: round(value, 4) for name, value in metrics.items()})
         self.progress.epochs_done = epoch + 1
         if quality(metrics) > quality(self.progress.best_metrics):
-            checkpoint.keep_best(self.run.folder, epoch + 1, self.student, torch.from_numpy(dev_logits_NL))
+            checkpoint.keep_best(self.run.folder, epoch + 1, self.student, torch.from_numpy(dev_logits_KNL[0]))
             self.progress.best_epoch, self.progress.best_metrics = epoch + 1, metrics
         checkpoint.save(self.run.folder, self.progress, self.student, self.optimizer)
         checkpoint.drop_others(self.run.folder, self.progress.best_epoch)
@@ -241,8 +237,17 @@ def quality(metrics: dict[str, float]) -> float:
     return metrics.get("dev_spearman", metrics.get("epoch", -math.inf))
 
 
-def dev_metrics(logits_NL: NDArray[np.float32], human: pa.Table) -> dict[str, float]:
-    """Cross-entropy with the human's target and Spearman of score and grade, over the dev rows."""
+def dev_metrics(logits_KNL: NDArray[np.float32], human: pa.Table, dims: tuple[int, ...]) -> dict[str, float]:
+    """Cross-entropy with the human's target and Spearman of score and grade, over the dev rows; the latter also at the
+    smaller widths. Nothing where there are no rows."""
+    if not human.num_rows:
+        return {}
+    found, *shorter = (metrics_of(logits_NL, human) for logits_NL in logits_KNL)
+    return found | {f"dev_spearman_at_{dim}": at["dev_spearman"] for dim, at in zip(dims, shorter, strict=True)}
+
+
+def metrics_of(logits_NL: NDArray[np.float32], human: pa.Table) -> dict[str, float]:
+    """Cross-entropy and Spearman at one width."""
     graded_NL = probabilities(logits_NL)
     target_NL = np.asarray(human["target"].combine_chunks().flatten()).reshape(graded_NL.shape)
     loss_N = -(target_NL * np.log(np.maximum(graded_NL, 1e-12))).sum(axis=1)

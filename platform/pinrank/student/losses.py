@@ -54,4 +54,4 @@ def _soft(logits_NL: Tensor, target_NL: Tensor, temperature_N: Tensor) -> Tensor
 
 
 def _mean(loss_N: Tensor, weight_N: Tensor) -> Tensor:
-    return (weight_N * loss_N).sum() / weight_N.sum()
+    return (weight_N * loss_N).sum() / weight_N.sum().clamp(min=1e-9)
