@@ -29,6 +29,13 @@ def test_a_temperature_alone_is_kept_where_no_level_is_over_or_underrated() -> N
     assert found.loss_temperature is not None and found.loss_temperature < found.loss_before
 
 
+def test_a_temperature_that_held_out_queries_do_not_gain_by_is_left_out() -> None:
+    found = fit(*judged(150, sharpness=1.0))
+    assert found.loss_temperature is not None and found.loss_before is not None
+    assert (found.temperature == 1.0) == (found.loss_temperature >= found.loss_before)
+    assert found.temperature == 1.0 and found.num_pairs == 150 and found.ece_after == found.ece_before
+
+
 def test_a_bias_is_added_where_held_out_queries_show_that_it_helps() -> None:
     found = fit(*judged(4000, sharpness=2.0, bias_L=BIAS_L))
     assert found.temperature == pytest.approx(2.0, rel=0.15)

@@ -76,9 +76,10 @@ class LevelCalibration(BaseModel):
 
 
 def fit(logits_NL: NDArray[np.floating], levels_N: Integers, queries_N: Integers) -> LevelCalibration:
-    """Fit on judged dev pairs; the bias stays 0 unless it lowers the loss of queries that it was not fitted on, surely.
+    """Fit on judged dev pairs, and keep what lowers the loss of queries that it was not fitted on.
 
-    Surely: by more than two standard errors of the mean over queries. queries_N numbers the queries.
+    The temperature has to lower it at all, the bias beside it by more than two standard errors of the mean over
+    queries; otherwise they stay 1 and 0. queries_N numbers the queries.
     """
     if len(levels_N) < LEAST_PAIRS or len(np.unique(levels_N)) < 2 or len(np.unique(queries_N)) < FOLDS:
         return LevelCalibration()
@@ -86,15 +87,18 @@ def fit(logits_NL: NDArray[np.floating], levels_N: Integers, queries_N: Integers
     with_temperature, with_bias = (
         held_out_losses(each, wide_NL, levels_N, queries_N) for each in (fit_temperature, fit_bias)
     )
-    chosen = fit_bias if is_surely_lower(with_bias, with_temperature, queries_N) else fit_temperature
-    fitted = chosen(wide_NL, levels_N)
     raw = LevelCalibration()
+    raw_N = losses(raw, wide_NL, levels_N)
+    plain, plain_N = raw, raw_N
+    if with_temperature.mean() < raw_N.mean():
+        plain, plain_N = fit_temperature(wide_NL, levels_N), with_temperature
+    fitted = fit_bias(wide_NL, levels_N) if is_surely_lower(with_bias, plain_N, queries_N) else plain
     return fitted.model_copy(
         update={
             "num_pairs": len(levels_N),
             "ece_before": float(expected_calibration_error(levels_N, raw.probabilities(wide_NL))),
             "ece_after": float(expected_calibration_error(levels_N, fitted.probabilities(wide_NL))),
-            "loss_before": float(losses(raw, wide_NL, levels_N).mean()),
+            "loss_before": float(raw_N.mean()),
             "loss_temperature": float(with_temperature.mean()),
             "loss_bias": float(with_bias.mean()),
         }

@@ -39,7 +39,7 @@ def write(encoder: "TextEncoder", max_tokens: int, folder: Path) -> None:
     from transformers import PreTrainedModel
 
     if not isinstance(encoder.tower.encoder, PreTrainedModel):
-        raise ModelError(f"{folder}: this tower is no Hugging Face model, so it has no sentence-transformers form.")
+        raise ModelError(f"{folder.name}: this tower is no Hugging Face model. Leave its folder out: --towers false.")
     folder.mkdir(parents=True)
     encoder.tower.encoder.save_pretrained(folder)
     encoder.tokenizer.save_pretrained(folder)

@@ -1,0 +1,162 @@
+"""What the student keeps of its teacher, and at which part of its cost.
+
+    python -m benchmarks.student_vs_teacher --run runs/full      # a run's folder, with tables, teacher and student
+    python -m benchmarks.student_vs_teacher                      # runs/demo; the demo is run first where there is none
+
+ndcg20_kept, accuracy_kept    the student's figure over the teacher's, over all judged pairs of test
+teacher_cost_over_student     seconds a pair costs the teacher over those that it costs the student, on the same CORES
+                              cores. The teacher grades judged pairs of test. The student ranks CANDIDATES pins of a pin
+                              store for each query, as the service does: it encodes the query, looks up vectors and
+                              terms, and computes features and MLP
+teacher_cpu_over_student      the same with CPU time, which other work on the machine changes less
+
+Both grade in turn, ROUNDS times; costs are medians over the rounds. The goals are 0.97, 0.95 and 200.
+"""
+
+import argparse
+import logging
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.record import print_result
+from pinrank import lexical, tables
+from pinrank.embeddings import store
+from pinrank.embeddings.store import PinStore
+from pinrank.evaluation.report import measure
+from pinrank.evaluation.systems import Systems, grade_student, grade_teacher
+from pinrank.evaluation.task import Task, from_tables
+from pinrank.student.export import StudentBundle, open_student
+from pinrank.teacher.card import read_card
+from pinrank.teacher.score import EngineSettings, open_engine, open_tokenizer
+from pinrank.text import packed
+from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.ranker import grade
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 5
+CORES = 2
+CANDIDATES = 500
+QUERIES = 20
+"""That the student answers in a round, one after the other."""
+TEACHER_PAIRS = 256
+"""That the teacher grades in a round."""
+STORED_PINS = 5_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds a pair."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def main() -> None:
+    """Measure quality once and cost in turn, and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="folder with tables, teacher and student")
+    parser.add_argument("--engine", default="transformers", choices=("transformers", "vllm"), help="the teacher's")
+    parser.add_argument("--max-pairs-per-source", type=int, default=None, help="cap on test pairs; none: all")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    if not (given.run / "student/card.json").exists():
+        subprocess.run([sys.executable, "-m", "pipelines.demo"], check=True, stdout=sys.stderr)
+    one_thread_a_core()
+    task = read_task(given.run, given.max_pairs_per_source)
+    engine = EngineSettings(name=given.engine)
+    print_result("student_vs_teacher", {**kept(given.run, task, engine), **costs(given.run, task, engine)}, ROUNDS)
+
+
+def one_thread_a_core() -> None:
+    """Let both use CORES threads."""
+    import torch
+
+    torch.set_num_threads(CORES)
+
+
+def read_task(run: Path, max_per_source: int | None) -> Task:
+    """The judged pairs of test, and all pins."""
+    judgments = tables.read(f"{run}/tables/judgments", tables.JUDGMENTS)
+    pins = tables.read(f"{run}/tables/pin_text", tables.PIN_TEXT).to_pylist()
+    return from_tables(judgments, pins, "test", max_per_source)
+
+
+def kept(run: Path, task: Task, engine: EngineSettings) -> dict[str, float]:
+    """ndcg20_kept and accuracy_kept."""
+    systems = Systems()
+    grade_teacher(task, str(run / "teacher"), engine, systems)
+    grade_student(task, str(run / "student"), systems)
+    no_resamples = np.zeros((0, task.judged.num_queries))
+    found = {name: measure(task.judged, graded, no_resamples) for name, graded in systems.graded.items()}
+    return {
+        name: found["student"][metric].value / found["teacher"][metric].value
+        for name, metric in (("ndcg20_kept", "ndcg_at_20"), ("accuracy_kept", "accuracy"))
+    }
+
+
+def costs(run: Path, task: Task, engine: EngineSettings) -> dict[str, float]:
+    """teacher_cost_over_student and teacher_cpu_over_student."""
+    with tempfile.TemporaryDirectory() as folder:
+        student = students_work(open_student(run / "student"), task, Path(folder))
+        teacher = teachers_work(str(run / "teacher"), task, engine)
+        found = [(timed(teacher, TEACHER_PAIRS), timed(student, QUERIES * CANDIDATES)) for _ in range(ROUNDS + 1)]
+    wall, cpu = (
+        [getattr(theirs, name) / getattr(ours, name) for theirs, ours in found[1:]] for name in ("wall_s", "cpu_s")
+    )
+    for theirs, ours in found[1:]:
+        log.info("teacher %.3f ms, student %.4f ms a pair", theirs.wall_s * 1e3, ours.wall_s * 1e3)
+    return {"teacher_cost_over_student": statistics.median(wall), "teacher_cpu_over_student": statistics.median(cpu)}
+
+
+def teachers_work(folder: str, task: Task, engine: EngineSettings) -> Callable[[], object]:
+    """Grading the first pairs of test, text to logits."""
+    opened, tokenizer, card = open_engine(folder, engine), open_tokenizer(folder), read_card(folder)
+    texts = [(query, packed(pin, card.text)) for query, pin in task.pairs[:TEACHER_PAIRS]]
+    texts = [texts[number % len(texts)] for number in range(TEACHER_PAIRS)]
+    return lambda: opened.grade(tokenizer.prompts(texts))
+
+
+def students_work(student: StudentBundle, task: Task, folder: Path) -> Callable[[], object]:
+    """Ranking CANDIDATES pins of a store for each of QUERIES queries, text to probabilities."""
+    pins = task.catalogue[:STORED_PINS]
+    pin_ids = [pin["pin_id"] for pin in pins]
+    rows_PR = student.pin_rows(student.encode_pins(student.pin_texts(pins)))
+    store.build(folder / "pins", pin_ids, rows_PR, lexical.field_terms(pins), student.version)
+    opened = PinStore.open(folder / "pins")
+    random = np.random.default_rng(0)
+    queries = sorted({query for query, _ in task.pairs})
+    asked = [queries[place] for place in random.integers(0, len(queries), QUERIES)]
+    shown = [[pin_ids[place] for place in random.integers(0, len(pin_ids), CANDIDATES)] for _ in asked]
+
+    def work() -> None:
+        for query, wanted in zip(asked, shown, strict=True):
+            rank(student, opened, query, wanted)
+
+    return work
+
+
+def rank(student: StudentBundle, pins: PinStore, query: str, pin_ids: Sequence[str]) -> np.ndarray:
+    """probabilities_NL of one query's candidates."""
+    query_D = student.encode_queries([query])[0]
+    rows = pins.gather(pin_ids)
+    return grade(student, query, query_D, Candidates(rows.rows_NR, pins.terms(pin_ids), rows.found_N))
+
+
+def timed(work: Callable[[], object], num_pairs: int) -> Cost:
+    """What a pair costs."""
+    started, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Cost((time.perf_counter() - started) / num_pairs, (time.process_time() - cpu) / num_pairs)
+
+
+if __name__ == "__main__":
+    main()
