@@ -42,7 +42,7 @@ def test_each_distinct_text_is_encoded_once(prepared: pa.Table) -> None:
 def test_no_text_is_longer_than_its_budget(prepared: pa.Table, tiny_settings: StudentSettings) -> None:
     longest = max(len(ids) for ids in prepared["query_ids"].to_pylist())
     assert longest <= tiny_settings.text.max_query_tokens
-    assert len(prepared["features"][0].as_py()) == 20
+    assert len(prepared["features"][0].as_py()) == 29  # 25 lexical and 4 counts
 
 
 def test_length_cut_yields_every_row_once_in_like_lengths() -> None:

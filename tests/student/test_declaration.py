@@ -22,9 +22,7 @@ def told(tmp_path: Path, content: str) -> str:
 def test_the_package_has_one_that_reads_texts_alone() -> None:
     default = read_declaration()
     assert not default.reads_tables
-    assert default.lexical_names == tuple(
-        f"{kind}.{field}" for kind in ("bm25", "matched") for field in lexical.COLUMNS
-    )
+    assert default.lexical_names == lexical.NAMES
     assert default.counts == ("query_terms", "pin_terms", "title_terms", "filled_fields")
 
 
