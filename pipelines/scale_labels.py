@@ -36,6 +36,7 @@ from pinrank.evaluation.student_trial import (
     warnings,
 )
 from pinrank.pipeline import Summary, run, versions
+from pinrank.student.declaration import read_declaration
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +82,13 @@ def main(settings: ScaleLabels) -> Summary:
 
 def rows_of(data: StudentData, settings: ScaleLabels) -> tuple[dict[str, Cell], list[str]]:
     """The rows, human judgments alone first, and what is to be said of them."""
-    every = labels_of(settings)
+    every, declared = labels_of(settings), read_declaration(settings.feature_spec)
     base = settings.base or data.num_train_judgments
     wanted, short = steps(settings.multiples, base, every.num_rows)
-    rows = {HUMAN_ONLY: Cell("human_only", settings.student, None)}
+    rows = {HUMAN_ONLY: Cell("human_only", settings.student, None, declared)}
     for step in wanted:
         cell = f"labels-{step.num_labels}"
-        rows[step.name] = Cell(cell, settings.student, labels_of(settings, step.num_labels))
+        rows[step.name] = Cell(cell, settings.student, labels_of(settings, step.num_labels), declared)
     notes = [f"1x is {base:,} labels; {HUMAN_ONLY} learns {data.num_train_judgments:,} judgments."]
     if short:
         named = ", ".join(f"{multiple}x" for multiple in short)

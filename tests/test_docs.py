@@ -16,6 +16,7 @@ from pinrank.student.declaration import Categorical, Declaration, External, Nume
 from pinrank.student.settings import StudentSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
+from pipelines.ablate_features import AblateFeatures
 from pipelines.build_pin_text import BuildPinText
 from pipelines.daily import Daily
 from pipelines.embed_texts import EmbedTexts
@@ -127,9 +128,10 @@ def test_every_setting_of_the_students_training_is_documented(root: Path):
     assert names_of(TrainStudent) - elsewhere <= said_in((root / "docs/student.md").read_text())
 
 
-def test_every_setting_of_the_label_scale_is_documented(root: Path):
+@pytest.mark.parametrize("job", [ScaleLabels, AblateFeatures])
+def test_every_setting_of_the_jobs_that_compare_students_is_documented(job: type[BaseModel], root: Path):
     elsewhere = names_of(StudentSettings) | {"tables", "student", "cluster"}
-    assert names_of(ScaleLabels) - elsewhere <= said_in((root / "docs/reports.md").read_text())
+    assert names_of(job) - elsewhere <= said_in((root / "docs/reports.md").read_text())
 
 
 def test_every_setting_of_the_lexical_statistics_is_documented(root: Path):

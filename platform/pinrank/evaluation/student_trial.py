@@ -7,7 +7,7 @@ job, started again, goes on with the cell that it was in, and a report on other 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,8 +30,10 @@ from pinrank.evaluation.trial import GENERATED
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings
 from pinrank.sampling.by_source import capped_by_source
+from pinrank.student.declaration import Declaration
 from pinrank.student.examples import human_examples
 from pinrank.student.export import StudentCard, open_student, read_card
+from pinrank.student.feature_tables import inputs_of, tables_of
 from pinrank.student.label_files import LabelFiles, find
 from pinrank.student.lineage import code_version
 from pinrank.student.publish import Sealing
@@ -59,6 +61,7 @@ class StudentTrialSettings(JobSettings):
     output: MountedFolder = Field(description="folder of the report, and of the students that are trained for it")
     split: Literal["dev", "test"] = Field("test", description="what is measured; choose on dev, report on test")
     student: StudentSettings = Field(StudentSettings(), description="how every student is trained")
+    feature_spec: Path | None = Field(None, description="YAML that names every input; null: what the texts give")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="every row is trained once under each of them")
     allow_mixed_teachers: bool = Field(False, description="learn from the labels of several teachers at once")
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
@@ -84,11 +87,12 @@ class StudentData:
 
 @dataclass(frozen=True)
 class Cell:
-    """One student to train: how, and on how many labels. labels None: on human judgments alone."""
+    """One student to train: how, on what, and what it reads. labels None: on human judgments alone."""
 
-    row: str
+    row: str  # a folder's name
     settings: StudentSettings
     labels: LabelFiles | None
+    declared: Declaration
 
     def folder(self, settings: StudentTrialSettings) -> Path:
         """Where it lies."""
@@ -138,7 +142,8 @@ def try_cell(cell: Cell, data: StudentData, settings: StudentTrialSettings) -> T
     card, is_new = train_once(cell, data, settings)
     student = open_student(cell.folder(settings))
     log.info("%s: %s grades %d pairs", cell.row, student.version, len(data.task.pairs))
-    logits_NL = student.grade(data.task.pairs)
+    told = student.with_tables(tables_of(student.spec, settings.tables))
+    logits_NL = told.grade(data.task.pairs, locales=data.task.judged.locales_N.tolist())
     return Tried(from_logits(logits_NL, student.calibration.calibrated(logits_NL)), card, is_new)
 
 
@@ -150,8 +155,10 @@ def train_once(cell: Cell, data: StudentData, settings: StudentTrialSettings) ->
     dev_rows = data.judgments.filter(pc.field("split") == "dev")
     dev = human_examples(dev_rows, data.pin_text, weight=1.0)
     stamp = f"{cell.labels.stamp} {cell.labels.num_rows}" if cell.labels else ""
-    said = [cell.settings.model_dump_json(), stamp]
-    identity = training_run.identity(said, human, dev, data.pin_text.select(["pin_id", "fingerprint"]))
+    inputs = inputs_of(cell.declared, settings.tables)
+    said = [cell.settings.model_dump_json(), stamp, cell.declared.model_dump_json()]
+    texts = data.pin_text.select(["pin_id", "fingerprint"])
+    identity = training_run.identity(said, human, dev, texts, *inputs.content)
     folder = cell.folder(settings)
     if (done := done_cell(folder, identity)) is not None:
         log.info("%s, seed %d: already trained under these settings", cell.row, cell.settings.seed)
@@ -163,7 +170,7 @@ def train_once(cell: Cell, data: StudentData, settings: StudentTrialSettings) ->
     lineage = {"teacher": teachers, "row": cell.row, "code": code_version(), IDENTITY: identity}
     labels = Labels(cell.labels, settings.max_quarantined_share) if cell.labels else None
     sealing = Sealing(task_of(dev_rows, data.pin_text, "dev", None) if dev_rows.num_rows else None)
-    card = train(human, dev, data.pin_text, cell.settings, "student", str(folder), lineage, labels, sealing)
+    card = train(human, dev, data.pin_text, cell.settings, "student", str(folder), lineage, labels, sealing, inputs)
     return card, True
 
 
@@ -185,7 +192,7 @@ def try_rows(
         found[row] = {}
         for seed in settings.seeds:
             log.info("row %d of %d: %s, seed %d", number + 1, len(rows), row, seed)
-            seeded = Cell(cell.row, cell.settings.model_copy(update={"seed": seed}), cell.labels)
+            seeded = replace(cell, settings=cell.settings.model_copy(update={"seed": seed}))
             found[row][seed] = try_cell(seeded, data, settings)
     return found
 
