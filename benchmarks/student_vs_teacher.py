@@ -5,10 +5,10 @@
 
 ndcg20_kept, accuracy_kept    the student's figure over the teacher's, over all judged pairs of test
 teacher_cost_over_student     CPU seconds that a pair costs the teacher over those that it costs the student, on the
-                              CORES cores. The teacher grades judged pairs of test in batches, on all of them. The
-                              student ranks CANDIDATES pins of a pin store for one query after the other, in one thread,
-                              as a replica of the service does: it encodes the query, looks up vectors and terms, and
-                              computes features and MLP
+                              same CORES cores. The teacher grades judged pairs of test in batches, on all of them.
+                              The student ranks CANDIDATES pins of a pin store for one query after the other, in one
+                              thread, as a replica of the service does: it encodes the query, looks up vectors and
+                              terms, and computes features and MLP
 teacher_wall_over_student     the same in wall time, which other work on the machine changes more; a second replica on
                               the second core would double it
 
