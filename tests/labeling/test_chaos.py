@@ -4,6 +4,7 @@
 the tests; PINRANK_KILLS=50 makes fifty at random moments, and one before each change of a file.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -121,12 +122,16 @@ def start_driver(settings: LabelImpressions, address: str | None) -> subprocess.
     )
 
 
+def kill_if_there(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
 def kill_family(job: subprocess.Popen) -> None:
     family = psutil.Process(job.pid).children(recursive=True)
     os.killpg(job.pid, signal.SIGKILL)
     for process in family:
-        if process.is_running():
-            process.kill()
+        kill_if_there(process)
     job.wait()
     psutil.wait_procs(family, timeout=10)
 
@@ -184,7 +189,7 @@ def test_kills_at_random_moments(folder: Path, whole: dict[str, bytes]) -> None:
         time.sleep(moments.uniform(0, 2.5))
         if number % 3 == 1 and job.poll() is None:  # one worker, and then all the rest
             family = psutil.Process(job.pid).children(recursive=True)
-            moments.choice(family).kill()
+            kill_if_there(moments.choice(family))
             time.sleep(moments.uniform(0, 2.5))
         if job.poll() is None:
             kill_family(job)
