@@ -58,8 +58,8 @@ $(READY): requirements/cpu.txt requirements/cpu-excludes.txt pyproject.toml
 lock:
 	UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip compile --quiet --no-header --no-annotate \
 		--excludes requirements/cpu-excludes.txt --python-version 3.11 \
-		--extra cpu --extra onnx --extra demo --extra dev --extra docs pyproject.toml \
+		--extra cpu --extra onnx --extra redis --extra demo --extra dev --extra docs pyproject.toml \
 		| sed 's/+cpu$$//' | grep -v '^--' > requirements/cpu.txt
 	UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
-		--extra gpu --extra onnx --extra demo --extra dev --extra docs pyproject.toml \
+		--extra gpu --extra onnx --extra redis --extra demo --extra dev --extra docs pyproject.toml \
 		| grep -v '^--' > requirements/gpu.txt
