@@ -10,9 +10,9 @@ in : tables/      pins, judgments; impressions/DAY/ and engagement/DAY/, a folde
 out: tables/      pin_text, pin_embeddings     soft_labels/date=DAY/     registry/     pin_store/NAME@HASH/
      days/DAY/    summary.html; summary.json, last: the day is done (pinrank.daily.layout has the whole picture)
 
-A day: pin text → sample → label → on train_on: train, compare → embed pins → promote or hold. Each step is a job in a
-process of its own, with its settings from `configs`, and skipped when it is done. Safe to kill at any point: the same
-command goes on. A day that is done is done again only when files came to its log.
+A day: pin text → sample → label → on train_on: words, train, compare → embed pins → promote or hold. Each step is a job
+in a process of its own, with its settings from `configs`, and skipped when it is done. Safe to kill at any point: the
+same command goes on. A day that is done is done again only when files came to its log.
 """
 
 import datetime

@@ -10,6 +10,7 @@ in : soft_labels/   query, pin_id, logits float32[5] (L1..L5), weight, teacher, 
      pin_text/      pin_id, the seven text fields, fingerprint
      judgments/     query, pin_id, level, split (train: learnt from; dev: chooses the epoch; test: never read)
      query_features/ pin_features/ pair_features/ external_embeddings/     as far as feature_spec names them
+     lexical/       with --lexical: the statistics that fit_lexical made of pin_text
 out: student/       encoder/, ranker.safetensors, feature_spec.json, lexical.safetensors, calibration.json, card.json,
                     manifest.json;
                     quarantine/ with the soft labels that could not be used
@@ -17,6 +18,7 @@ Safe to kill at any point: the same command goes on where it stopped.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +31,7 @@ from pinrank.cluster import ClusterSettings, connect
 from pinrank.durable import MountedFolder
 from pinrank.engagement.log_evidence import LogSettings
 from pinrank.evaluation.task import Task, from_tables
+from pinrank.lexical import WordSettings, collection
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.sampling.by_source import capped_by_source
 from pinrank.search_embedding.engaged import read_engaged
@@ -66,6 +69,10 @@ class TrainStudent(JobSettings):
     name: str = Field("student", description="the student's name; its version is NAME@HASH")
     student: StudentSettings = Field(StudentSettings(), description="what the student is and how it is trained")
     feature_spec: Path | None = Field(None, description="YAML that names every input; null: what the texts give")
+    words: WordSettings = Field(WordSettings(), description="how texts become terms; with lexical, as they did there")
+    lexical: Path | None = Field(
+        None, description="statistics of pin_text, from fit_lexical; null: its pins are counted here, in one process"
+    )
     onnx: tuple[Format, ...] = Field(
         (), description="fp32 and int8: also publish the query tower as ONNX, where dev does not speak against it"
     )
@@ -81,9 +88,11 @@ class TrainStudent(JobSettings):
 
 def main(settings: TrainStudent) -> Summary:
     """Look at the labels, read the judgments, train, publish."""
-    inputs = inputs_of(read_declaration(settings.feature_spec), settings.tables)
+    inputs = inputs_of(read_declaration(settings.feature_spec), settings.tables, settings.words)
     files = find(settings.soft_labels, settings.max_soft_labels, settings.allow_mixed_teachers)
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
+    if settings.lexical:
+        inputs = replace(inputs, lexical=collection.open_for(settings.lexical, pin_text, settings.words))
     judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
     weight = settings.student.human_weight
     of_train = of_split(judgments, "train", settings.max_judgments_per_source)

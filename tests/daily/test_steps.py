@@ -38,6 +38,8 @@ if job == "label_impressions":
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text("{}")
     details = {"reused_pairs": 1}
+if job == "fit_lexical":
+    pathlib.Path(given.output).mkdir(parents=True, exist_ok=True)
 if job == "train_student":
     folder = pathlib.Path(given.output)
     folder.mkdir(parents=True)
@@ -59,7 +61,7 @@ if job == "embed_pins":
 print(json.dumps({"rows_in": 4, "rows_out": 4, "quarantined": 0, "details": details}))
 """
 LABEL = ("build_pin_text", "sample_impressions", "label_impressions")
-TRAIN = ("train_student", "compare_students")
+TRAIN = ("fit_lexical", "train_student", "compare_students")
 ALL = (*LABEL, *TRAIN, "embed_pins")
 
 

@@ -47,6 +47,7 @@ def write_configs(folder: Path, backbone: Path) -> Path:
         "build_pin_text": {"words": {"min_users": 1, "min_queries": 1}},
         "sample_impressions": {"size": 150},
         "label_impressions": {"engine": {"name": "transformers"}, "rows_per_shard": 64},
+        "fit_lexical": {},
         "train_student": {
             "student": {"backbone": str(backbone), "text": text, "epochs": 1, "precision": "float32"},
             "max_judgments_per_source": 50,

@@ -91,6 +91,18 @@ def test_statistics_of_another_table_are_not_updated(tmp_path: Path) -> None:
         collection.update(tmp_path / "lexical", new, new, 2, HERE)
 
 
+def test_statistics_are_opened_for_the_rows_that_they_count_and_no_others(tmp_path: Path) -> None:
+    path = write(tmp_path / "t", SOME)
+    stats, counted = collection.fit_table(path, WORDS, 2, HERE)
+    collection.save(stats, counted, tmp_path / "lexical")
+    pin_text = read(path, PIN_TEXT)
+    assert_equal(collection.open_for(tmp_path / "lexical", pin_text), stats)
+    with pytest.raises(ModelError, match="count 4 pins whose texts are not those of pin_text"):
+        collection.open_for(tmp_path / "lexical", pin_text.slice(1))
+    with pytest.raises(ModelError, match="Give both jobs the same words"):
+        collection.open_for(tmp_path / "lexical", pin_text, lexical.WordSettings(stems="none"))
+
+
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no such file or folder"):
         collection.fit_table(str(tmp_path / "t"), WORDS, 2, HERE)

@@ -14,17 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pinrank import tables
+from pinrank import lexical, tables
 from pinrank.embeddings.encode import EncodingSettings, embed, vectors_of
 from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
+from pinrank.lexical import collection
 from pinrank.search_embedding.pairs import PAIRS
 from pinrank.student import prepare
-from pinrank.student.declaration import Declaration
+from pinrank.student.declaration import Declaration, read_declaration
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
-from pinrank.student.feature_tables import inputs_of
+from pinrank.student.feature_tables import Inputs, inputs_of
 from pinrank.student.label_files import find
 from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSettings
 from pinrank.student.train import QUARANTINE, Labels, train
@@ -126,6 +127,24 @@ def test_a_student_learns_and_is_published(tiny_settings: StudentSettings, tmp_p
     assert card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
     assert card.lineage["teacher"] == ["teacher@0"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+def test_a_student_reads_pins_as_the_statistics_of_its_collection_do(tiny_settings: StudentSettings, tmp_path: Path):
+    words = lexical.WordSettings(stems="none")
+    inputs = Inputs(read_declaration(), lexical=collection.fit_rows(pin_text(), words))
+    rows = examples().slice(0, 40)
+    train(
+        rows,
+        rows.slice(0, 0),
+        pin_text(),
+        chosen(tiny_settings),
+        "tiny",
+        str(tmp_path / "student"),
+        {},
+        None,
+        inputs=inputs,
+    )
+    assert open_student(tmp_path / "student").stats.words == words
 
 
 def test_a_student_learns_from_what_only_the_tables_know(tiny_settings: StudentSettings, tmp_path: Path):

@@ -3,6 +3,7 @@
 ROOT/
   tables/            pins, judgments (yours); pin_text, sampled_pairs, pin_embeddings (of the last day that was done)
     impressions/2026-05-04/   engagement/2026-05-04/    the logs, a folder a day; date=2026-05-04/ is taken as well
+  lexical/           how often words stand in pin_text, when a student was last trained
   teacher/           the teacher that grades
   pin_engagement/    what all logs so far said about pins
   soft_labels/date=2026-05-04/    the labels of a day
@@ -36,6 +37,11 @@ class Layout:
     def aggregates(self) -> Path:
         """Evidence of all logs so far."""
         return self.root / "pin_engagement"
+
+    @property
+    def lexical(self) -> Path:
+        """The statistics of pin_text that BM25 needs."""
+        return self.root / "lexical"
 
     @property
     def soft_labels(self) -> Path:

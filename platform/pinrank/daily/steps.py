@@ -28,6 +28,7 @@ JOBS = (
     "build_pin_text",
     "sample_impressions",
     "label_impressions",
+    "fit_lexical",
     "train_student",
     "compare_students",
     "embed_pins",
@@ -133,15 +134,17 @@ def label_stages(day: Day) -> list[Stage]:
 
 
 def train_stages(day: Day) -> list[Stage]:
-    """A candidate from the labels of all days, and its comparison with the current student."""
+    """Word statistics, a candidate from the labels of all days, and its comparison with the current student."""
     layout, tables = day.layout, ("--tables", str(day.layout.tables))
-    train = ("--soft_labels", str(layout.soft_labels), "--output", str(day.candidate))
+    lexical = str(layout.lexical)
+    train = ("--soft_labels", str(layout.soft_labels), "--lexical", lexical, "--output", str(day.candidate))
     stale = ("--max_quarantined_share", str(day.max_stale_share), "--allow_mixed_teachers")
     compare: tuple[str, ...] = ("--candidate", str(day.candidate), "--output", str(day.choice))
     if day.begun.student:
         compare = (*compare, "--current", str(registry.bundle_path(layout.registry, day.begun.student)))
     card, decision = str(day.candidate / CARD), str(day.choice / "decision.json")
     return [
+        Stage("fit_lexical", day.config("fit_lexical"), (*tables, "--output", lexical), outputs=(lexical,)),
         Stage("train_student", day.config("train_student"), (*tables, *train, *stale), outputs=(card,)),
         Stage("compare_students", day.config("compare_students"), (*tables, *compare), outputs=(decision,)),
     ]

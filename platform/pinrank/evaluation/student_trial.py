@@ -27,6 +27,7 @@ from pinrank.evaluation.judged import Graded, Integers, from_logits
 from pinrank.evaluation.report import Measured
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.evaluation.trial import GENERATED
+from pinrank.lexical import WordSettings
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings
 from pinrank.sampling.by_source import capped_by_source
@@ -62,6 +63,7 @@ class StudentTrialSettings(JobSettings):
     split: Literal["dev", "test"] = Field("test", description="what is measured; choose on dev, report on test")
     student: StudentSettings = Field(StudentSettings(), description="how every student is trained")
     feature_spec: Path | None = Field(None, description="YAML that names every input; null: what the texts give")
+    words: WordSettings = Field(WordSettings(), description="how texts become terms")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="every row is trained once under each of them")
     allow_mixed_teachers: bool = Field(False, description="learn from the labels of several teachers at once")
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
@@ -155,8 +157,8 @@ def train_once(cell: Cell, data: StudentData, settings: StudentTrialSettings) ->
     dev_rows = data.judgments.filter(pc.field("split") == "dev")
     dev = human_examples(dev_rows, data.pin_text, weight=1.0)
     stamp = f"{cell.labels.stamp} {cell.labels.num_rows}" if cell.labels else ""
-    inputs = inputs_of(cell.declared, settings.tables)
-    said = [cell.settings.model_dump_json(), stamp, cell.declared.model_dump_json()]
+    inputs = inputs_of(cell.declared, settings.tables, settings.words)
+    said = [cell.settings.model_dump_json(), stamp, cell.declared.model_dump_json(), settings.words.model_dump_json()]
     texts = data.pin_text.select(["pin_id", "fingerprint"])
     identity = training_run.identity(said, human, dev, texts, *inputs.content)
     folder = cell.folder(settings)

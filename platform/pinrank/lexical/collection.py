@@ -101,6 +101,24 @@ def update(folder: Path, before: str, now: str, rows: int, workers: Workers) -> 
     return merge(stats, new).minus(gone), Counted.of(now_keys)
 
 
+def open_for(folder: Path, pin_text: pa.Table, words: WordSettings = DEFAULT_WORDS) -> LexicalStats:
+    """The statistics in a folder, for these rows of pin_text and no others.
+
+    Raises ModelError when they count other rows, or read them otherwise than `words` says.
+    """
+    stats, counted = LexicalStats.open(folder), Counted.open(folder)
+    if Counted.of(_keys(pin_text)) != counted:
+        raise ModelError(
+            f"{folder}: its statistics count {counted.num_pins} pins whose texts are not those of pin_text. Run "
+            "fit_lexical again."
+        )
+    if stats.words != words:
+        raise ModelError(
+            f"{folder}: its words were read with {stats.words}, not {words}. Give both jobs the same words."
+        )
+    return stats
+
+
 def save(stats: LexicalStats, counted: Counted, folder: Path) -> None:
     """Write a folder of statistics in the place of an earlier one, in one rename."""
     staging = staging_of(folder)

@@ -23,6 +23,8 @@ from pinrank.embeddings.external import PINS, QUERIES, ExternalEmbedding, open_e
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import fault
 from pinrank.keys import Hashes, hashes
+from pinrank.lexical import LexicalStats, WordSettings, collection
+from pinrank.lexical.terms import DEFAULT_WORDS
 from pinrank.student.declaration import Declaration, Numeric, PairColumns, SideColumns, SideName
 from pinrank.student.features import FeatureSpec
 from pinrank.student.values import NUMBER, WORDS, Floats, Values, nothing, unit
@@ -99,12 +101,19 @@ NO_TABLES = FeatureTables()
 class Inputs:
     """What a student shall read: a declaration, and the folder of the tables that it names, open as `tables`.
 
-    Processes that prepare rows open the tables themselves: the folder must be one that all nodes see.
+    Processes that prepare rows open the tables themselves: the folder must be one that all nodes see. `lexical`: the
+    statistics of the collection; without them the pins at hand are counted, read as `words` says.
     """
 
     declared: Declaration
     folder: str | None = None
     tables: FeatureTables = NO_TABLES
+    words: WordSettings = DEFAULT_WORDS
+    lexical: LexicalStats | None = None
+
+    def stats(self, pin_text: pa.Table) -> LexicalStats:
+        """The statistics of the collection whose rows these are."""
+        return self.lexical or collection.fit_rows(pin_text, self.words)
 
     @property
     def content(self) -> list[pa.Table]:
@@ -114,9 +123,9 @@ class Inputs:
         return [*(pa.table({"": each.keys_M, **each.numbers, **each.words}) for each in keyed), versions]
 
 
-def inputs_of(declared: Declaration, folder: str) -> Inputs:
+def inputs_of(declared: Declaration, folder: str, words: WordSettings = DEFAULT_WORDS) -> Inputs:
     """Open what a declaration names; raises as open_tables."""
-    return Inputs(declared, folder, open_tables(declared, folder))
+    return Inputs(declared, folder, open_tables(declared, folder), words)
 
 
 def open_tables(declared: Declaration, folder: str) -> FeatureTables:

@@ -23,7 +23,6 @@ from pinrank.cluster import ClusterSettings
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
-from pinrank.lexical import collection
 from pinrank.model_card import CARD
 from pinrank.ray_units import Workers, WorkSettings
 from pinrank.search_embedding.pairs import refuse_too_few
@@ -90,9 +89,9 @@ def train(
     if engaged is not None:
         refuse_too_few(engaged, max(1, settings.num_workers))
     inputs = inputs or Inputs(read_declaration())
-    stats = collection.fit_rows(pin_text)
+    stats = inputs.stats(pin_text)
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
-    said = [name, settings.model_dump_json(), inputs.declared.model_dump_json()]
+    said = [name, settings.model_dump_json(), inputs.declared.model_dump_json(), stats.words.model_dump_json()]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
     pairs = [] if engaged is None else [engaged]
     read = (learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content, *pairs)
