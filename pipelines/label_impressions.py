@@ -47,6 +47,9 @@ class LabelImpressions(JobSettings):
     """Settings of the labelling job."""
 
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables: sampled_pairs and pin_text")
+    pairs: tuple[str, ...] = Field(
+        (), description="tables of sampled pairs, each pair in one; none: tables/sampled_pairs"
+    )
     teacher: Path = Field(Path("runs/demo/teacher"), description="folder of the trained teacher")
     output: MountedFolder = Field(Path("runs/demo/soft_labels"), description="soft_labels grows here, for every node")
     date: datetime.date | None = Field(
@@ -126,7 +129,7 @@ def plan(settings: LabelImpressions, grading: Grading, opening: Opening) -> Summ
 def inputs_of(settings: LabelImpressions, grading: Grading) -> Inputs:
     """What goes in: the two tables, and the jobs whose grades can be taken."""
     return Inputs(
-        pairs=f"{settings.tables}/sampled_pairs",
+        pairs=settings.pairs or (f"{settings.tables}/sampled_pairs",),
         pin_text=f"{settings.tables}/pin_text",
         earlier=store.finished(earlier_folders(settings), settings.folder, grading),
         max_quarantined_share=settings.max_quarantined_share,

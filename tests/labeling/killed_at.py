@@ -35,7 +35,7 @@ def label(folder: Path, output: Path) -> None:
     """What the pipeline and its workers do, one after the other in this process."""
     card = read_card(str(folder / "teacher"))
     grading = Grading(teacher=card.version, text=card.text, engine="vllm", dtype="float32", rows_per_shard=8)
-    inputs = Inputs(str(folder / "tables" / "sampled_pairs"), str(folder / "tables" / "pin_text"), [], 0.1)
+    inputs = Inputs((str(folder / "tables" / "sampled_pairs"),), str(folder / "tables" / "pin_text"), [], 0.1)
     with shard_folder.exclusive(output):
         work = prepare(inputs, output, grading).work
         done = shard_folder.committed(output, work.shards, grading)

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_of(folder: Path, max_share: float = 0.0) -> pa.Table:
     """The work that the inputs make."""
     with exclusive(folder / "out"):
-        inputs = Inputs(str(folder / "sampled_pairs"), str(folder / "pin_text"), [], max_share)
+        inputs = Inputs((str(folder / "sampled_pairs"),), str(folder / "pin_text"), [], max_share)
         return all_rows(prepare(inputs, folder / "out", GRADING).work)
 
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def inputs(folder: Path, earlier: list[Finished] | None = None, max_share: float = 0.0) -> Inputs:
-    return Inputs(str(folder / "sampled_pairs"), str(folder / "pin_text"), earlier or [], max_share)
+    return Inputs((str(folder / "sampled_pairs"),), str(folder / "pin_text"), earlier or [], max_share)
 
 
 def prepared(folder: Path, given: Inputs, grading: Grading = GRADING, name: str = "out") -> tuple[Prepared, pa.Table]:
@@ -142,3 +142,18 @@ def test_no_pairs_are_an_error(folder: Path) -> None:
     tables.write(sampled(), str(folder / "sampled_pairs"), tables.SAMPLED_PAIRS)
     with pytest.raises(TableError, match="holds no pairs"):
         prepared(folder, inputs(folder))
+
+
+def test_pairs_of_several_tables_are_graded_together_and_a_pair_of_both_once(folder: Path) -> None:
+    near = [("query 0", "p0"), ("another query", "p0"), ("another query", "p1")]
+    tables.write(sampled(*near), str(folder / "near_pairs"), tables.SAMPLED_PAIRS)
+    both = (str(folder / "sampled_pairs"), str(folder / "near_pairs"))
+    found, rows = prepared(folder, Inputs(both, str(folder / "pin_text"), [], 0.1))
+    assert (found.rows_in, rows.num_rows) == (73, 72)
+    assert {("another query", "p0"), ("another query", "p1")} <= set(zip(*named(rows), strict=True))
+    (bad,) = pq.read_table(folder / "out" / "quarantine" / "sampled_pairs")["reason"].to_pylist()
+    assert "repeats" in bad
+
+
+def named(rows: pa.Table) -> list[list[str]]:
+    return [rows[name].to_pylist() for name in ("query", "pin_id")]

@@ -52,10 +52,15 @@ TEXTS = pa.schema([PIN_TEXT.schema.field(name) for name in ("pin_id", *FIELDS, "
 class Inputs:
     """Where pairs and texts lie, the earlier jobs, and how many of the pairs may be unusable."""
 
-    pairs: str
+    pairs: tuple[str, ...]
     pin_text: str
     earlier: Sequence[store.Finished]
     max_quarantined_share: float
+
+    @property
+    def where(self) -> str:
+        """The tables of pairs, for messages."""
+        return ", ".join(self.pairs)
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,10 @@ def prepare(inputs: Inputs, output: Path, grading: Grading) -> Prepared:
     """
     folder = output / SPILL
     folder.mkdir()
-    sampled = logs.cut(inputs.pairs, _columns_of(SAMPLED_PAIRS, SAMPLED), ROWS_IN_MEMORY)
+    columns = _columns_of(SAMPLED_PAIRS, SAMPLED)
+    sampled = [stretch for pairs in inputs.pairs for stretch in logs.cut(pairs, columns, ROWS_IN_MEMORY)]
     rows_in = logs.num_rows(sampled)
-    bad = BadRows(inputs.pairs, rows_in, inputs.max_quarantined_share)
+    bad = BadRows(inputs.where, rows_in, inputs.max_quarantined_share)
     by_pin = _spill_inputs(inputs, sampled, bad, grading.order, folder)
     by_order: list[Spilled] = []
     for partition in range(by_pin.num_partitions):
@@ -85,7 +91,7 @@ def prepare(inputs: Inputs, output: Path, grading: Grading) -> Prepared:
             spill(rows, rows.column(ORDER_HASH).to_numpy, by_pin.num_partitions, folder / f"ordered-{partition}")
         )
     if rows_in == bad.count:
-        raise TableError(f"{inputs.pairs}: holds no pairs to grade. Run sample_impressions with more impressions.")
+        raise TableError(f"{inputs.where}: holds no pairs to grade. Run sample_impressions with more impressions.")
     bad.write(str(output / QUARANTINE / "sampled_pairs"))
     pieces = _Counted(_in_order(by_order, by_pin.num_partitions, grading))
     work = write_work(output, pieces, PAIRS.names, grading.rows_per_shard, grading)

@@ -9,7 +9,7 @@ Letters: Q queries, P pins, D vector.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,20 +101,29 @@ def in_other_locales(
 ) -> list[WeakPair]:
     """Pairs of the queries that are `asking` with `per_query` pins in other locales than theirs, at most.
 
-    A pair is made for each pin in the query's locale that `near_pins` chooses: with one of its foreign siblings.
-    pins: source and text by id; one without text is not looked at.
+    A pair is made for each of `with_siblings_abroad`: with one of its pin's foreign siblings.
+    """
+    near = with_siblings_abroad(pairs, pins, same, encode, per_query, seed)
+    return [replace(pair, pin_id=chosen(same.foreign(pair.pin_id), pair.query, seed)) for pair in near]
+
+
+def with_siblings_abroad(
+    pairs: Sequence[WeakPair], pins: Mapping[str, Pin], same: SameImage, encode: Encode, per_query: int, seed: int
+) -> list[WeakPair]:
+    """Pairs of the queries that are `asking` with the pins that `near_pins` chooses among those of their locale that
+    have foreign siblings. pins: source and text by id; one without text is not looked at.
     """
     found: list[WeakPair] = []
     for locale, queries in asking(pairs, pins, same).items():
         pin_ids = [pin_id for pin_id in pins if pins[pin_id]["text"] and same.foreign(pin_id)]
         pin_ids = [pin_id for pin_id in pin_ids if same.locale_of[pin_id] == locale]
         keys_Q = hashes(queries, seed).tolist()
-        chosen = near_pins(encode(queries), encode([pins[pin_id]["text"] for pin_id in pin_ids]), keys_Q, per_query)
-        for query, rows in zip(queries, chosen, strict=True):
-            siblings = (_any(same.foreign(pin_ids[row]), query, seed) for row in rows)
-            found.extend(WeakPair(query, locale, sibling) for sibling in siblings)
+        near = near_pins(encode(queries), encode([pins[pin_id]["text"] for pin_id in pin_ids]), keys_Q, per_query)
+        for query, rows in zip(queries, near, strict=True):
+            found.extend(WeakPair(query, locale, pin_ids[row]) for row in rows)
     return found
 
 
-def _any(pin_ids: Sequence[str], query: str, seed: int) -> str:
+def chosen(pin_ids: Sequence[str], query: str, seed: int) -> str:
+    """One of some pins, by the hash of its pair with the query."""
     return pin_ids[int(np.argmin(hashes([pair_key(query, pin_id) for pin_id in pin_ids], seed)))]
