@@ -12,7 +12,7 @@ from pathlib import Path
 from ray import serve
 from ray.serve import Application, Deployment
 
-from pinrank.embeddings.store import PinStore
+from pinrank.embeddings.store import read_manifest
 from pinrank.errors import ModelError
 from pinrank.student.export import CUT, read_card
 from pinrank.student.features import FeatureSpec
@@ -64,7 +64,7 @@ def absolute(settings: RerankSettings) -> RerankSettings:
 def require_one_student(settings: RerankSettings) -> str:
     """The version of the student whose rows the pin store holds, cut as they are; ModelError when it is another."""
     version = read_card(settings.student).version
-    stored = PinStore.open(settings.pin_store, verify=False).student_version
+    stored = read_manifest(settings.pin_store).student_version
     if stored.partition(CUT)[0] != version:
         raise ModelError(
             f"{settings.pin_store}: the pin store holds rows of student {stored}, but {settings.student} is {version}. "

@@ -27,5 +27,5 @@ class PinEmbeddings:
 
 def lookup(store: PinStore, pin_ids: Sequence[str]) -> Candidates:
     """Rows, terms and found flags of N pins, from one store."""
-    rows = store.gather(pin_ids)
-    return Candidates(rows_NR=rows.rows_NR, terms=store.terms(pin_ids), found_N=rows.found_N)
+    found = store.lookup(pin_ids)
+    return Candidates(rows_NR=found.rows_NR, terms=found.terms, found_N=found.found_N)

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from pinrank import lexical
 from pinrank.embeddings import store
+from pinrank.embeddings.pin_keys import key_hashes, share_of
+from pinrank.embeddings.shard_file import ALIGN
 from pinrank.embeddings.store import PinStore
-from pinrank.errors import StoreCorrupt
+from pinrank.errors import StoreCorrupt, TableError
 
 IDS = st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=30)
 WIDTH = 6
@@ -95,23 +97,25 @@ def test_rows_and_ids_must_fit_together(tmp_path: Path) -> None:
         store.build(tmp_path / "s", ["a", "b", "c"], rows_of(2), terms_of(["a", "b"]), "student@0")
 
 
-@pytest.mark.parametrize("part", store.PARTS)
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_file_is_never_served(folder: Path, part: str, damage: str) -> None:
-    path = sorted(folder.glob(f"*.{part}.npy"))[1]
+@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "exchange"])
+def test_a_damaged_file_is_never_served(folder: Path, shard: int, damage: str) -> None:
+    path, other = (sorted(folder.glob("*.pins"))[each] for each in (shard, shard - 1))
     content = bytearray(path.read_bytes())
     if damage == "flip":
-        content[-1] ^= 0xFF
+        content[-ALIGN] ^= 0xFF
         path.write_bytes(content)
     elif damage == "cut":
         path.write_bytes(content[:-3])
+    elif damage == "exchange":
+        path.write_bytes(other.read_bytes())
     else:
         path.unlink()
     with pytest.raises(StoreCorrupt, match=path.name):
-        PinStore.open(folder)
+        PinStore.open(folder, verify=damage == "flip")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 1}', '{"format": 2}'])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 2}', '{"format": 3}'])
 def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
     (folder / store.MANIFEST).write_text(content)
     with pytest.raises(StoreCorrupt, match=r"manifest\.json"):
@@ -120,9 +124,61 @@ def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
 
 def test_a_manifest_of_another_width_is_refused(folder: Path) -> None:
     manifest = json.loads((folder / store.MANIFEST).read_text())
-    (folder / store.MANIFEST).write_text(json.dumps(manifest | {"row_width": WIDTH + 1}))
-    with pytest.raises(StoreCorrupt, match="shapes"):
+    shape = manifest["shape"] | {"row_width": WIDTH + 1, "parts": [WIDTH + 1]}
+    (folder / store.MANIFEST).write_text(json.dumps(manifest | {"shape": shape}))
+    with pytest.raises(StoreCorrupt, match="header"):
         PinStore.open(folder)
+
+
+def test_a_replica_may_hold_some_shards_and_finds_nothing_of_the_others(folder: Path) -> None:
+    whole, part = PinStore.open(folder), PinStore.open(folder, shards=[3, 1])
+    asked = [f"pin-{number}" for number in range(60)]
+    here = np.isin(part.shards_of(asked), part.shards)
+    assert part.shards == (1, 3) and 0 < here[:50].sum() < 50
+    assert part.gather(asked).found_N.tolist() == (here & whole.gather(asked).found_N).tolist()
+    assert np.array_equal(part.gather(asked).rows_NR, whole.gather(asked).rows_NR * here[:, None])
+    assert np.array_equal(part.terms(asked).lengths(), whole.terms(asked).lengths() * here[:, None])
+
+
+def test_a_replica_opens_no_file_of_the_shards_that_it_does_not_hold(folder: Path) -> None:
+    for path in folder.glob("*-00000.pins"):
+        path.unlink()
+    assert PinStore.open(folder, shards=[1, 2, 3]).shards == (1, 2, 3)
+    with pytest.raises(StoreCorrupt, match="shards 0 to 3"):
+        PinStore.open(folder, shards=[4])
+
+
+def test_the_parts_of_a_fan_out_make_the_whole(folder: Path) -> None:
+    asked = [f"pin-{number}" for number in range(60)]
+    shard_N = store.read_manifest(folder).shards_of(asked)
+    rows = np.zeros((60, WIDTH), dtype=np.float16)
+    for shard in range(4):
+        mine = np.flatnonzero(shard_N == shard)
+        rows[mine] = PinStore.open(folder, shards=[shard]).gather([asked[each] for each in mine]).rows_NR
+    assert np.array_equal(rows, PinStore.open(folder).gather(asked).rows_NR)
+
+
+def test_one_lookup_gives_rows_and_terms(folder: Path) -> None:
+    opened, asked = PinStore.open(folder), ["pin-3", "gone", "pin-3", "pin-49"]
+    found, rows, terms = opened.lookup(asked), opened.gather(asked), opened.terms(asked)
+    assert np.array_equal(found.rows_NR, rows.rows_NR) and np.array_equal(found.found_N, rows.found_N)
+    assert np.array_equal(found.terms.terms, terms.terms) and np.array_equal(found.terms.offsets, terms.offsets)
+
+
+def test_a_warm_store_is_the_same(folder: Path) -> None:
+    opened = PinStore.open(folder)
+    opened.warm()
+    assert opened.gather(["pin-1"]).found_N.all()
+
+
+def test_rows_of_eight_bits_are_off_by_half_a_step_of_their_part(tmp_path: Path) -> None:
+    rows, pin_ids = rows_of(40) * np.array([1, 1, 1, 50, 50, 50]), [f"pin-{number}" for number in range(40)]
+    store.build(tmp_path / "s", pin_ids, rows, terms_of(pin_ids), "student@0", dtype="int8", parts=(3, 3))
+    found = PinStore.open(tmp_path / "s").gather([*pin_ids, "gone"]).rows_NR.astype(np.float32)
+    for part in (slice(0, 3), slice(3, 6)):
+        step = np.abs(rows[:, part]).max(axis=1, keepdims=True) / 127
+        assert (np.abs(found[:40, part] - rows[:, part]) <= 0.501 * step + 1e-3 * np.abs(rows[:, part])).all()
+    assert not found[40].any()
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
@@ -130,9 +186,16 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
         PinStore.open(tmp_path)
 
 
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(TableError, match=r"holds thesis\.txt"):
+        build(tmp_path, ["a"])
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 @given(st.lists(st.text(), unique=True), st.integers(1, 64))
 def test_shards_follow_the_order_of_keys(pin_ids: list[str], num_shards: int) -> None:
-    keys = np.sort(store.key_hashes(pin_ids))
-    shards = store.shard_of(keys, num_shards)
+    keys = np.sort(key_hashes(pin_ids))
+    shards = share_of(keys, num_shards)
     assert (np.diff(shards) >= 0).all()
     assert ((shards >= 0) & (shards < num_shards)).all()
