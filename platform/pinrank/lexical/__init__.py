@@ -1,4 +1,4 @@
-"""Words of queries and pins, and how well they match: one code for offline jobs and serving, numpy and Snowball only.
+"""Words of queries and pins, and how well they match: one code for offline jobs and serving; numpy, numba, Snowball.
 
     words = lexical.WordSettings()
     pins = lexical.field_terms(rows_of_pin_text, words)
@@ -9,8 +9,9 @@ words.py    a text to its words, in any script
 stems.py    a word to its stem, by the pin's language
 terms.py    words to term ids: of a query, and of many pins, field by field
 stats.py    document frequencies and lengths of a collection, which can be added and taken away
-hits.py     where queries' terms stand in their candidates
-match.py    the features of that
+asked.py    the terms of many queries together
+match.py    the features of pairs
+scan.py     the pass over the pins' terms that computes them
 """
 
 from pinrank.lexical.match import K1 as K1
@@ -18,6 +19,7 @@ from pinrank.lexical.match import NAMES as NAMES
 from pinrank.lexical.match import B as B
 from pinrank.lexical.match import bm25_scores as bm25_scores
 from pinrank.lexical.match import features as features
+from pinrank.lexical.match import warm_up as warm_up
 from pinrank.lexical.stats import SETTINGS_FILE as SETTINGS_FILE
 from pinrank.lexical.stats import STATS_FILE as STATS_FILE
 from pinrank.lexical.stats import LexicalStats as LexicalStats

@@ -265,6 +265,7 @@ def assembled(folder: Path, card: StudentCard) -> StudentBundle:
             f"{folder}: its parts do not belong together (specification, vector, hidden, inputs: {found}, expected "
             f"{wanted}). Copy the whole folder again, or train the student again."
         )
+    lexical.warm_up()
     return StudentBundle(folder, card, spec, LexicalStats.open(folder), ranker, LevelCalibration.open(folder))
 
 
