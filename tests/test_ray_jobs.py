@@ -143,6 +143,28 @@ def test_a_submitted_job_grades_pairs(head: Head, root: Path, tiny_teacher_dir: 
     assert labels.num_rows == 300
 
 
+def test_pinrank_submits_a_job_that_says_what_it_is_and_ends_as_it_does(head: Head, root: Path) -> None:
+    settings = ("--config", "pipelines/configs/demo/build_pin_text.yaml", "--tables", "/nowhere")
+    failed = pinrank(head, root, "submit", "build_pin_text", "--address", head.address, *settings)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "TableError: /nowhere/pins" in failed.stdout
+    job = failed.stdout.split()[0]
+    one = pinrank(head, root, "status", job, "--address", head.address).stdout
+    assert "failed" in one and "build_pin_text" in one and "/nowhere/pins" in one
+    every = pinrank(head, root, "status", "--address", head.address).stdout
+    assert job in every and "build_pin_text" in every
+    unknown = pinrank(head, root, "status", "raysubmit_0", "--address", head.address)
+    assert unknown.returncode == 2 and "knows no such job" in unknown.stderr
+
+
+def pinrank(head: Head, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pinrank.cli.app", *arguments]
+    environment = head.environment | {"PYTHONPATH": str(root / "platform")}
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=JOB_TIMEOUT_S, check=False
+    )
+
+
 def test_the_standard_module_platform_is_found_in_a_job(head: Head, root: Path) -> None:
     ask = "import platform, pinrank; print('system:', platform.system(), pinrank.__file__)"
     done = submit(head, root, "python", "-c", ask)

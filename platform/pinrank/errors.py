@@ -8,6 +8,7 @@
     │   └── ParityError    an engine's probabilities differ from the reference
     ├── FetchError         public data cannot be downloaded, or is not what was pinned
     ├── CommitError        an output belongs to other settings, or to another running job
+    ├── ClusterError       a Ray cluster does not answer, or does not know what it is asked for
     └── StoreCorrupt       a pin store does not match its manifest
 
 A message says what is wrong, where (file, column, rows) and how to mend it.
@@ -44,6 +45,10 @@ class FetchError(PinrankError):
 
 class CommitError(PinrankError):
     """An output belongs to other settings, or to another running job."""
+
+
+class ClusterError(PinrankError):
+    """A Ray cluster does not answer, or does not know what it is asked for."""
 
 
 class StoreCorrupt(PinrankError):

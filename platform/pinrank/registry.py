@@ -146,6 +146,12 @@ def promoted(registry: Path) -> list[str]:
     return standing
 
 
+def bundles(registry: Path) -> list[Bundle]:
+    """Every bundle, by the time at which it was added. Raises ModelError for a damaged one."""
+    folders = (folder for folder in (registry / BUNDLES).glob("*@*") if _VERSION.fullmatch(folder.name))
+    return sorted((_read_bundle(folder, folder.name) for folder in folders), key=lambda bundle: bundle.added_at)
+
+
 def bundle_path(registry: Path, version: str) -> Path:
     """Where a bundle lies; its folder opens as the model's does. Raises ModelError for what is no NAME@HASH."""
     if not _VERSION.fullmatch(version):
