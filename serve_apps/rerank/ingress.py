@@ -31,7 +31,7 @@ class Rerank:
 
     def __init__(self, settings: RerankSettings, version: str, encoder: Any = None, ranker: Any = None) -> None:
         self.settings = settings
-        self.encoder, self.ranker = parts_of(settings, version, encoder, ranker)
+        version, self.encoder, self.ranker = parts_of(settings, version, encoder, ranker)
         self.specs = Opened(partial(open_spec, settings))
         self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare)
         self.shadow = Shadow(self.ranker.rank)

@@ -7,16 +7,16 @@ from pinrank.embeddings.store import PinStore
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.inline import inline
 from serve_apps.rerank.opened import Opened
-from serve_apps.rerank.releases import open_pins
+from serve_apps.rerank.releases import first_version, open_pins
 from serve_apps.rerank.settings import RerankSettings
 
 
 class PinEmbeddings:
     """Deployment: the pin store, memory-mapped, so that the replicas of a node share its pages."""
 
-    def __init__(self, settings: RerankSettings, version: str) -> None:
-        self.stores = Opened(partial(open_pins, settings))
-        self.stores.now(version)
+    def __init__(self, settings: RerankSettings, version: str, stores: Opened[PinStore] | None = None) -> None:
+        self.stores = stores or Opened(partial(open_pins, settings))
+        first_version(settings, version, self.stores.now)
 
     async def lookup(self, version: str, pin_ids: Sequence[str]) -> Candidates:
         """The pins in the order asked; where no pin has the id, found is False and the row zero."""

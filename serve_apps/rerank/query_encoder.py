@@ -9,17 +9,17 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from ray import serve
 
 from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle
 from pinrank.text import tidy
+from serve_apps.rerank.batches import Batches
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.counts import count_cache
 from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.query_cache import Key, Outcome, QueryCache, Vector
-from serve_apps.rerank.releases import open_version
+from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.settings import RerankSettings
 
 
@@ -30,15 +30,14 @@ class QueryEncoder:
         one_thread()
         self.students = students or Opened(partial(open_version, settings))
         self.cache = QueryCache(settings.query_cache_entries, settings.query_cache_ttl_s)
-        self._encode_batch.set_max_batch_size(settings.max_batch_queries)
-        self._encode_batch.set_batch_wait_timeout_s(settings.batch_wait_s)
-        warm(self.students.now(version))
+        self.batches = Batches(self._encode_batch, settings.max_batch_queries, settings.batch_wait_s)
+        first_version(settings, version, lambda version: warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
         """The query's vector, float32[D], and whether it was there already."""
         query = tidy(query)
         key = Key(query, locale, version)
-        vector_D, outcome = await self.cache.get(key, lambda: self._encode_batch((version, query)))
+        vector_D, outcome = await self.cache.get(key, lambda: self.batches.put((version, query)))
         count_cache(outcome)
         return vector_D, outcome
 
@@ -50,7 +49,6 @@ class QueryEncoder:
         """Open a version before requests name it. Raises what opening raises."""
         await asyncio.to_thread(warm, await self.students.get(version))
 
-    @serve.batch
     async def _encode_batch(self, asked: list[tuple[str, str]]) -> list[Vector]:
         vectors: list[Vector] = [np.zeros(0, dtype=np.float32)] * len(asked)
         for version in dict.fromkeys(version for version, _ in asked):

@@ -9,7 +9,7 @@ from serve_apps.rerank.asked import Ranked
 from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.question import Question
 from serve_apps.rerank.ranking import Ranking
-from serve_apps.rerank.releases import open_version
+from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.remote import part
 from serve_apps.rerank.settings import RerankSettings
 
@@ -31,7 +31,7 @@ class Ranker:
     ) -> None:
         self.settings = settings
         self.students = students or Opened(partial(open_version, settings))
-        self.students.now(version)
+        first_version(settings, version, self.students.now)
         self.encoder, self.pins = part(encoder), part(pins)
 
     async def rank(self, question: Question) -> Ranked:

@@ -26,7 +26,7 @@ def apps(ray_session: None, shop: Shop) -> Iterator[str]:
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     folders = {"student": str(shop.student), "pin_store": str(shop.pin_store)}
     small = {"ray_actor_options": {"num_cpus": 0.1}}
-    every = {name: small for name in ("Rerank", "QueryEncoder", "PinEmbeddings", "Ranker")}
+    every = dict.fromkeys(("Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"), small)
     shapes = {
         "split": {"topology": "split"},
         "fused": {"topology": "fused"},
