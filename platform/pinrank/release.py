@@ -8,11 +8,10 @@
     bundle = publish(registry, Path("runs/mine/student"), Path("runs/mine/pin_store"))
     registry.promote(registry, bundle.version, "not worse on dev")
 
-The version names both: NAME-HASH is the student's NAME@HASH (and its width where it is cut), STORE a hash of the
-store's manifest. So a store that is made anew for the same student is another release.
+The version names both: NAME-HASH is the student's NAME@HASH (and its width where it is cut), STORE the
+snapshot's. So a store that is made anew for the same student is another release.
 """
 
-import hashlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank import registry as bundles
 from pinrank.durable import write_text
-from pinrank.embeddings.store import MANIFEST, PinStore
+from pinrank.embeddings.store import PinStore
 from pinrank.errors import ModelError
 from pinrank.model_card import CARD
 from pinrank.registry import Bundle, bundle_path
@@ -57,12 +56,11 @@ def publish(registry: Path, student: Path, pin_store: Path) -> Bundle:
 
 def card_of(student: Path, pin_store: Path) -> ReleaseCard:
     """The card of a release of these two, every file of which is read. Raises as `publish` does."""
-    store = PinStore.open(pin_store)
+    store = PinStore.open(pin_store, verify=True)
     opened = open_student(student, thorough=True)
     require_of_one_student(opened.version, store.student_version, student, pin_store)
-    manifest = hashlib.sha256((pin_store / MANIFEST).read_bytes()).hexdigest()[:8]
     name = store.student_version.replace("@", "-").replace(CUT, "-")
-    return ReleaseCard(version=f"{name}@{manifest}", student=store.student_version, num_pins=len(store))
+    return ReleaseCard(version=f"{name}@{store.snapshot[:8]}", student=store.student_version, num_pins=len(store))
 
 
 def require_of_one_student(student_version: str, rows_of: str, student: Path, pin_store: Path) -> None:

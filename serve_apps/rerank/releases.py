@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pinrank import registry as bundles
-from pinrank.embeddings.store import PinStore
+from pinrank.embeddings.store import PinStore, read_manifest
 from pinrank.errors import PinrankError
 from pinrank.release import folders_of
 from pinrank.student.export import StudentBundle, open_student
@@ -25,13 +25,13 @@ def open_version(settings: RerankSettings, version: str) -> StudentBundle:
     student, pin_store = folders(settings, version)
     if settings.registry is None:
         return open_bound(str(student), version)
-    return open_student(student).as_version(PinStore.open(pin_store, verify=False).student_version)
+    return open_student(student).as_version(read_manifest(pin_store).student_version)
 
 
 def open_pins(settings: RerankSettings, version: str) -> PinStore:
     """The pin store of a version. Raises StoreCorrupt, or ModelError when it is another student's by now."""
     _, pin_store = folders(settings, version)
-    store = PinStore.open(pin_store)
+    store = PinStore.open(pin_store, verify=settings.registry is not None and settings.verify_releases)
     if settings.registry is None:
         refuse_other(store.student_version, version, str(pin_store))
     return store

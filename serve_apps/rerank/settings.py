@@ -21,6 +21,9 @@ class RerankSettings(BaseModel):
         None, description="registry of releases; its current one is served, and followed, in place of the two folders"
     )
     registry_poll_s: float = Field(1.0, gt=0.0, description="how often the registry is asked what is current")
+    verify_releases: bool = Field(
+        True, description="read all of a release's pin store before it answers; without it only sizes and headers"
+    )
     topology: Literal["split", "fused"] = Field(
         "fused", description="each part in a deployment of its own, or all of them in the replicas of Rerank"
     )
