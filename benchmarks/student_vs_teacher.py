@@ -46,7 +46,7 @@ from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, open_engine, open_tokenizer
 from pinrank.text import packed
 from serve_apps.rerank.candidates import Candidates
-from serve_apps.rerank.ranker import grade
+from serve_apps.rerank.grading import grade
 
 log = logging.getLogger(__name__)
 

@@ -30,6 +30,7 @@ from pipelines.share_grades import ShareGrades
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
 from pipelines.train_student import TrainStudent
+from serve_apps.rerank.settings import RerankSettings
 
 
 def section(page: str, name: str) -> str:
@@ -146,3 +147,7 @@ def test_every_setting_of_the_daily_loop_is_documented(root: Path):
     page = (root / "docs/daily.md").read_text()
     documented = set(re.findall(r"`(\w+)`", section(page, "One root")))
     assert set(Daily.model_fields) <= documented
+
+
+def test_every_setting_of_the_service_is_documented(root: Path):
+    assert set(RerankSettings.model_fields) <= set(re.findall(r"`(\w+)`", (root / "docs/serve.md").read_text()))

@@ -3,12 +3,16 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinrank.levels import NUM_LEVELS, expected_level, most_likely_level, score
 from serve_apps.rerank.messages import Meta, RerankRequest, RerankResponse, Result, StageTimes
+
+if TYPE_CHECKING:
+    from serve_apps.rerank.asked import Ranked
 
 DECIMALS = 6
 """Figures are rounded here, in the answer and before sorting: the last bits of a matrix product depend on where a row
@@ -19,25 +23,34 @@ lies in it, and equal documents must tie."""
 class GradedGroup:
     """Documents that were graded together: positions_G in the request, probabilities_GL, and found_G.
 
-    looked_up: they were asked for by id, so that found_G says which of them are pins.
+    looked_up: they were asked for by id, so that found_G says which of them are pins. probabilities_GL None: only their
+    words were there to go by, which scored them by_words_G in [0, 1).
     """
 
     positions_G: NDArray[np.intp]
-    probabilities_GL: NDArray[np.float64]
+    probabilities_GL: NDArray[np.float64] | None
     found_G: NDArray[np.bool_]
     looked_up: bool
+    by_words_G: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class GradedDocuments:
     """All documents in the order of the request.
 
-    graded_N False: nothing is known of the document, its line is all level 1. found: None where no id was asked for.
+    graded_N False: the student did not grade the document, its line is all level 1. by_words_N: its score in [0, 1)
+    where its words alone decide, else NaN. found: None where no id was asked for, or nobody could look.
     """
 
     probabilities_NL: NDArray[np.float64]
     graded_N: NDArray[np.bool_]
+    by_words_N: NDArray[np.float64]
     found: list[bool | None]
+
+    def scores(self) -> NDArray[np.float64]:
+        """Scores in [0, 1] to DECIMALS, float64[N]: the student's, or those of the words; 0 where there is neither."""
+        others_N = np.nan_to_num(self.by_words_N)
+        return np.round(np.where(self.graded_N, score(self.probabilities_NL), others_N), DECIMALS)
 
 
 def join(groups: Sequence[GradedGroup], num_documents: int) -> GradedDocuments:
@@ -45,32 +58,37 @@ def join(groups: Sequence[GradedGroup], num_documents: int) -> GradedDocuments:
     probabilities_NL = np.zeros((num_documents, NUM_LEVELS))
     probabilities_NL[:, 0] = 1.0
     graded_N = np.zeros(num_documents, dtype=bool)
+    by_words_N = np.full(num_documents, np.nan)
     found: list[bool | None] = [None] * num_documents
     for group in groups:
         positions = group.positions_G[group.found_G]
-        probabilities_NL[positions] = group.probabilities_GL[group.found_G]
-        graded_N[positions] = True
+        if group.probabilities_GL is not None:
+            probabilities_NL[positions] = group.probabilities_GL[group.found_G]
+            graded_N[positions] = True
+        elif group.by_words_G is not None:
+            by_words_N[positions] = group.by_words_G[group.found_G]
         if group.looked_up:
             for position, is_pin in zip(group.positions_G.tolist(), group.found_G.tolist(), strict=True):
                 found[position] = is_pin
-    return GradedDocuments(probabilities_NL, graded_N, found)
+    return GradedDocuments(probabilities_NL, graded_N, by_words_N, found)
 
 
-def ranking(scores_N: NDArray[np.float64], graded_N: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Positions, best first: the graded ones by score, the others after them, equals in the order given."""
-    return np.argsort(np.where(graded_N, -scores_N, np.inf), kind="stable")
+def ranking(graded: GradedDocuments) -> NDArray[np.intp]:
+    """Positions, best first: the graded ones by score, then those that words scored, then the others; equals in the
+    order given."""
+    worse_N = np.where(graded.graded_N, 0.0, np.where(np.isnan(graded.by_words_N), 4.0, 2.0))
+    return np.argsort(worse_N - graded.scores(), kind="stable")
 
 
-def answer(request: RerankRequest, graded: GradedDocuments, model: str, stage_ms: StageTimes) -> RerankResponse:
+def answer(request: RerankRequest, ranked: "Ranked") -> RerankResponse:
     """The answer to a request whose documents are graded."""
-    scores_N = np.round(score(graded.probabilities_NL), DECIMALS)
-    order = ranking(scores_N, graded.graded_N)[: request.top_n].tolist()
-    num_ungraded = int(np.count_nonzero(~graded.graded_N))
+    graded = ranked.graded
+    scores_N, order = graded.scores(), ranking(graded)[: request.top_n].tolist()
     meta = Meta(
-        model=model,
-        degraded="input_order" if num_ungraded else None,
-        not_graded=num_ungraded,
-        stage_ms=stage_ms,
+        model=ranked.model,
+        degraded=ranked.degraded,
+        not_graded=int(np.count_nonzero(~graded.graded_N)),
+        stage_ms=StageTimes(**ranked.stage_ms),
     )
     results = [_result(request, graded, scores_N, position) for position in order]
     return RerankResponse(id=uuid.uuid4().hex, results=results, meta=meta)

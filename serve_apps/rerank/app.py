@@ -1,26 +1,28 @@
-"""The graph: Rerank asks QueryEncoder and PinEmbeddings at the same time and hands both to Ranker.
+"""The graph: Rerank asks Ranker, which asks QueryEncoder and PinEmbeddings at the same time.
 
     serve run serve_apps/rerank/app.yaml
-    serve run serve_apps.rerank.app:build student=runs/demo/student pin_store=runs/demo/pin_store
+    serve run serve_apps.rerank.app:build student=runs/demo/student pin_store=runs/demo/pin_store topology=split
 
 The first form listens and logs as its YAML says; the second is for trying another student, and stops at once when it
 cannot start.
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 from ray import serve
 from ray.serve import Application, Deployment
 
+from pinrank import registry as bundles
 from pinrank.embeddings.store import read_manifest
 from pinrank.errors import ModelError
-from pinrank.student.export import CUT, read_card
-from pinrank.student.features import FeatureSpec
+from pinrank.release import folders_of, require_of_one_student
+from pinrank.student.export import read_card
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.pin_embeddings import PinEmbeddings
 from serve_apps.rerank.query_encoder import QueryEncoder
 from serve_apps.rerank.ranker import Ranker
-from serve_apps.rerank.settings import RerankSettings
+from serve_apps.rerank.settings import Part, RerankSettings
 
 CPUS = {"num_cpus": 0.25}
 """What a replica reserves: the four of them fit beside each other on one core of a small machine."""
@@ -33,41 +35,58 @@ DRAINED_CHECK_S = 0.2
 
 
 def build(settings: RerankSettings) -> Application:
-    """Bind the deployments; refuses a student and a pin store that do not belong together.
+    """Bind the deployments of the topology; refuses a student and a pin store that do not belong together.
 
     Raises ModelError or StoreCorrupt when a folder cannot be opened, or when the store holds another student's rows.
     """
     settings = absolute(settings)
     version = require_one_student(settings)
-    encoder, pins, ranker = (deployed(part).bind(settings, version) for part in (QueryEncoder, PinEmbeddings, Ranker))
     # More than max_in_flight, so that the ingress itself answers 429 in the service's own form.
-    ingress = deployed(serve.ingress()(Rerank), max_ongoing_requests=2 * settings.max_in_flight)
-    return ingress.bind(settings, version, FeatureSpec.open(Path(settings.student)), encoder, pins, ranker)
+    ingress = deployed(serve.ingress()(Rerank), settings, max_ongoing_requests=2 * settings.max_in_flight)
+    alone = settings.topology == "split" or not settings.fuse_encoder
+    encoder = deployed(QueryEncoder, settings).bind(settings, version) if alone else None
+    if settings.topology == "fused":
+        return ingress.bind(settings, version, encoder)
+    pins = deployed(PinEmbeddings, settings).bind(settings, version)
+    ranker = deployed(Ranker, settings).bind(settings, version, encoder, pins)
+    return ingress.bind(settings, version, encoder, ranker)
 
 
-def deployed(part: type, max_ongoing_requests: int = INNER_ONGOING) -> Deployment:
-    """A class as a deployment of one replica; app.yaml may say otherwise."""
-    return serve.deployment(
-        part,
-        max_ongoing_requests=max_ongoing_requests,
-        graceful_shutdown_wait_loop_s=DRAINED_CHECK_S,
-        ray_actor_options=CPUS,
-    )
+def deployed(part: type, settings: RerankSettings, max_ongoing_requests: int = INNER_ONGOING) -> Deployment:
+    """A class as a deployment of one replica, or as the settings say for its name."""
+    usual: dict[str, Any] = {
+        "max_ongoing_requests": max_ongoing_requests,
+        "graceful_shutdown_wait_loop_s": DRAINED_CHECK_S,
+        "ray_actor_options": CPUS,
+    }
+    own = settings.deployments.get(cast(Part, part.__name__), {})
+    return serve.deployment(part, **(usual | own))
 
 
 def absolute(settings: RerankSettings) -> RerankSettings:
     """The settings with folders that mean the same in every process."""
-    student, pin_store = Path(settings.student).resolve(), Path(settings.pin_store).resolve()
-    return settings.model_copy(update={"student": str(student), "pin_store": str(pin_store)})
+    folders = {name: getattr(settings, name) for name in ("student", "pin_store", "registry")}
+    resolved = {name: str(Path(folder).resolve()) for name, folder in folders.items() if folder is not None}
+    return settings.model_copy(update=resolved)
 
 
 def require_one_student(settings: RerankSettings) -> str:
-    """The version of the student whose rows the pin store holds, cut as they are; ModelError when it is another."""
-    version = read_card(settings.student).version
+    """The version to serve: the registry's current release, or the student whose rows the pin store holds, cut as they
+    are; ModelError when it is another, or nothing is current."""
+    if settings.registry is not None:
+        return require_release(Path(settings.registry))
     stored = read_manifest(settings.pin_store).student_version
-    if stored.partition(CUT)[0] != version:
-        raise ModelError(
-            f"{settings.pin_store}: the pin store holds rows of student {stored}, but {settings.student} is {version}. "
-            "Run embed_pins with this student, or give the folder of the other."
-        )
+    student = read_card(settings.student).version
+    require_of_one_student(student, stored, Path(settings.student), Path(settings.pin_store))
     return stored
+
+
+def require_release(registry: Path) -> str:
+    """The current release of a registry. Raises ModelError when there is none, or its parts do not belong together."""
+    current = bundles.current(registry)
+    if current is None:
+        raise ModelError(f"{registry}: no release is current. Publish one: python -m pinrank publish --promote.")
+    student, pin_store = folders_of(registry, current.bundle)
+    stored = read_manifest(pin_store).student_version
+    require_of_one_student(read_card(student).version, stored, student, pin_store)
+    return current.bundle

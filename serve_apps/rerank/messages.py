@@ -45,6 +45,7 @@ class RerankRequest(BaseModel):
         description="features of the query, by the names in the student's specification: a number, a text, a list of "
         "texts, or a vector; null or absent is missing",
     )
+    timeout_ms: float | None = Field(None, gt=0, description="for the answer, degraded rather than late")
     top_n: int | None = Field(None, ge=1, description="how many results to return; all without it")
     return_levels: bool = Field(False, description="add the five probabilities, the expected and the likeliest level")
     return_documents: bool = Field(False, description="repeat every document in its result")
@@ -71,9 +72,9 @@ class ApiVersion(BaseModel):
 class StageTimes(BaseModel):
     """Milliseconds that the request waited for each stage; encoding and candidates run at the same time."""
 
-    encode: float
-    candidates: float
-    rank: float
+    encode: float = 0.0
+    candidates: float = 0.0
+    rank: float = 0.0
 
 
 class Meta(BaseModel):
@@ -81,7 +82,7 @@ class Meta(BaseModel):
 
     api_version: ApiVersion = ApiVersion()
     model: str = Field(description="version of the student")
-    degraded: str | None = Field(None, description="'input_order': some documents have no known pin and come last")
+    degraded: str | None = Field(None, description="the steps that the answer fell back to: text, lexical, input_order")
     not_graded: int = Field(description="how many documents have no known pin and no text")
     stage_ms: StageTimes
 

@@ -4,79 +4,60 @@ D vector, N documents.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from ray import serve
 
 from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle
 from pinrank.text import tidy
+from serve_apps.rerank.batches import Batches
 from serve_apps.rerank.candidates import Candidates
-from serve_apps.rerank.one_student import open_bound
+from serve_apps.rerank.counts import count_cache
+from serve_apps.rerank.opened import Opened
+from serve_apps.rerank.query_cache import Key, Outcome, QueryCache, Vector
+from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.settings import RerankSettings
-
-Vector = NDArray[np.float32]
-
-
-class QueryCache:
-    """The vectors of the queries asked last; the one not asked for longest goes first."""
-
-    def __init__(self, entries: int) -> None:
-        self.entries = entries
-        self._vectors: OrderedDict[str, Vector] = OrderedDict()
-
-    def get(self, query: str) -> Vector | None:
-        vector_D = self._vectors.get(query)
-        if vector_D is not None:
-            self._vectors.move_to_end(query)
-        return vector_D
-
-    def put(self, query: str, vector_D: Vector) -> None:
-        self._vectors[query] = vector_D
-        self._vectors.move_to_end(query)
-        while len(self._vectors) > self.entries:
-            self._vectors.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._vectors)
 
 
 class QueryEncoder:
     """Deployment: encodes queries in batches behind a cache, and documents that no pin store knows."""
 
-    def __init__(self, settings: RerankSettings, student_version: str) -> None:
+    def __init__(self, settings: RerankSettings, version: str, students: Opened[StudentBundle] | None = None) -> None:
         one_thread()
-        self.bundle = open_bound(settings.student, student_version)
-        self.cache = QueryCache(settings.query_cache_entries)
-        self._encode_batch.set_max_batch_size(settings.max_batch_queries)
-        self._encode_batch.set_batch_wait_timeout_s(settings.batch_wait_s)
-        self.bundle.encode_queries(["warm up"])
+        self.students = students or Opened(partial(open_version, settings))
+        self.cache = QueryCache(settings.query_cache_entries, settings.query_cache_ttl_s)
+        self.batches = Batches(self._encode_batch, settings.max_batch_queries, settings.batch_wait_s)
+        first_version(settings, version, lambda version: warm(self.students.now(version)))
 
-    async def encode(self, query: str) -> Vector:
-        """The query's vector, float32[D]."""
+    async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
+        """The query's vector, float32[D], and whether it was there already."""
         query = tidy(query)
-        vector_D = self.cache.get(query)
-        if vector_D is None:
-            vector_D = await self._encode_batch(query)
-            self.cache.put(query, vector_D)
-        return vector_D
+        key = Key(query, locale, version)
+        vector_D, outcome = await self.cache.get(key, lambda: self.batches.put((version, query)))
+        count_cache(outcome)
+        return vector_D, outcome
 
-    @serve.batch
-    async def _encode_batch(self, queries: list[str]) -> list[Vector]:
-        vectors_ND = await asyncio.to_thread(self.bundle.encode_queries, queries)
-        return [vector_D.copy() for vector_D in vectors_ND]
-
-    async def candidates(self, texts: Sequence[str]) -> Candidates:
+    async def candidates(self, version: str, texts: Sequence[str]) -> Candidates:
         """Documents that came as text, as the pin store would hold them."""
-        return await asyncio.to_thread(candidates_of_texts, self.bundle, texts)
+        return await asyncio.to_thread(candidates_of_texts, await self.students.get(version), texts)
 
-    async def version(self) -> str:
-        """The student that encodes here."""
-        return self.bundle.version
+    async def prepare(self, version: str) -> None:
+        """Open a version before requests name it. Raises what opening raises."""
+        await asyncio.to_thread(warm, await self.students.get(version))
+
+    async def _encode_batch(self, asked: list[tuple[str, str]]) -> list[Vector]:
+        vectors: list[Vector] = [np.zeros(0, dtype=np.float32)] * len(asked)
+        for version in dict.fromkeys(version for version, _ in asked):
+            mine = [place for place, (other, _) in enumerate(asked) if other == version]
+            bundle = await self.students.get(version)
+            vectors_ND = await asyncio.to_thread(bundle.encode_queries, [asked[place][1] for place in mine])
+            for place, vector_D in zip(mine, vectors_ND, strict=True):
+                vectors[place] = vector_D.copy()
+        return vectors
 
 
 def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidates:
@@ -89,6 +70,11 @@ def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidat
     rows_NR = bundle.pin_rows(bundle.encode_pins(once))[which_N]
     terms = field_terms([{"locale": None, "title": text} for text in tidied], bundle.stats.words)
     return Candidates(rows_NR=rows_NR, terms=terms, found_N=np.ones(len(texts), dtype=bool))
+
+
+def warm(bundle: StudentBundle) -> NDArray[np.float32]:
+    """Load the query tower and compile its kernels, so that no request waits for it."""
+    return bundle.encode_queries(["warm up"])
 
 
 def one_thread() -> None:

@@ -1,47 +1,44 @@
-"""From a query's vector and candidates to the probabilities of the five levels.
-
-D vector, N documents, L = 5 levels.
-"""
+"""From a question to its graded documents."""
 
 import asyncio
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
+from typing import Any
 
 from pinrank.student.export import StudentBundle
-from pinrank.student.values import Known, Values
-from serve_apps.rerank.candidates import Candidates
-from serve_apps.rerank.one_student import open_bound
+from serve_apps.rerank.asked import Ranked
+from serve_apps.rerank.opened import Opened
+from serve_apps.rerank.question import Question
+from serve_apps.rerank.ranking import Ranking
+from serve_apps.rerank.releases import first_version, open_version
+from serve_apps.rerank.remote import part
 from serve_apps.rerank.settings import RerankSettings
-
-NOTHING = Values(1)
 
 
 class Ranker:
-    """Deployment: lexical features and the student's MLP in numpy."""
+    """Deployment: asks QueryEncoder and PinEmbeddings at the same time, then lexical features and MLP in numpy.
 
-    def __init__(self, settings: RerankSettings, student_version: str) -> None:
-        self.bundle = open_bound(settings.student, student_version)
+    encoder, pins: handles of deployments, or the parts themselves where they share this replica. So ids come in, the
+    pins' vectors travel once at most, and only grades go out.
+    """
 
-    async def grade(
-        self, query: str, query_D: NDArray[np.float32], known: Values, *groups: Candidates
-    ) -> list[NDArray[np.float64]]:
-        """probabilities_NL of each group of candidates; known: what the request says of the query, one row."""
-        return await asyncio.to_thread(lambda: [grade(self.bundle, query, query_D, group, known) for group in groups])
+    def __init__(
+        self,
+        settings: RerankSettings,
+        version: str,
+        encoder: Any,
+        pins: Any,
+        students: Opened[StudentBundle] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.students = students or Opened(partial(open_version, settings))
+        first_version(settings, version, self.students.now)
+        self.encoder, self.pins = part(encoder), part(pins)
 
-    async def version(self) -> str:
-        """The student that grades here."""
-        return self.bundle.version
+    async def rank(self, question: Question) -> Ranked:
+        """The documents of a question graded by its version, as far as its budget allows."""
+        bundle = await self.students.get(question.version)
+        return await Ranking(question, bundle, self.encoder, self.pins, self.settings.rank_reserve_ms).run()
 
-
-def grade(
-    bundle: StudentBundle,
-    query: str,
-    query_D: NDArray[np.float32],
-    candidates: Candidates,
-    query_values: Values = NOTHING,
-) -> NDArray[np.float64]:
-    """probabilities_NL of the candidates; the line of a pin that was not found means nothing."""
-    known = Known(query_values, candidates.pairs)
-    features_NF = bundle.features(query, candidates.terms, candidates.rows_NR, known)
-    return bundle.calibration.probabilities(bundle.logits(query_D, candidates.rows_NR, features_NF, known))
+    async def prepare(self, version: str) -> None:
+        """Open a version here and in the parts behind, before requests name it. Raises what opening raises."""
+        await asyncio.gather(self.students.get(version), self.encoder.prepare(version), self.pins.prepare(version))

@@ -1,6 +1,10 @@
 """What the re-ranking application can be told: the `args` of app.yaml."""
 
+from typing import Any, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Part = Literal["Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"]
 
 
 class RerankSettings(BaseModel):
@@ -13,12 +17,31 @@ class RerankSettings(BaseModel):
 
     student: str = Field("runs/demo/student", min_length=1, description="folder of the student, from train_student")
     pin_store: str = Field("runs/demo/pin_store", min_length=1, description="folder of the pin store, from embed_pins")
+    registry: str | None = Field(
+        None, description="registry of releases; its current one is served, and followed, in place of the two folders"
+    )
+    registry_poll_s: float = Field(1.0, gt=0.0, description="how often the registry is asked what is current")
+    verify_releases: bool = Field(
+        True, description="read all of a release's pin store before it answers; without it only sizes and headers"
+    )
+    topology: Literal["split", "fused"] = Field(
+        "fused", description="each part in a deployment of its own, or all of them in the replicas of Rerank"
+    )
+    fuse_encoder: bool = Field(True, description="fused: the towers, too; else QueryEncoder is a deployment of its own")
+    deployments: dict[Part, dict[str, Any]] = Field(
+        {}, description="options of a deployment by its name, as serve.deployment takes them; others stay as they are"
+    )
+    budget_ms: float | None = Field(
+        None, gt=0.0, description="time for an answer, which is degraded rather than late; a request may say its own"
+    )
+    rank_reserve_ms: float = Field(5.0, ge=0.0, description="of the budget: kept for features and MLP")
     body_limit_bytes: int = Field(2 * 2**20, ge=1024, description="a request body with more received bytes gets 413")
     max_documents: int = Field(10_000, ge=1, description="a request with more documents gets 422")
     max_texts: int = Field(500, ge=0, description="a request with more documents by text alone gets 422")
     max_query_chars: int = Field(2_000, ge=1, description="a request with a longer query gets 422")
     max_in_flight: int = Field(64, ge=1, description="rankings under way in one ingress replica; one more gets 429")
     query_cache_entries: int = Field(10_000, ge=0, description="query vectors kept by a QueryEncoder replica; 0: none")
+    query_cache_ttl_s: float = Field(3600.0, gt=0.0, description="a query vector is encoded again after so long")
     max_batch_queries: int = Field(32, ge=1, description="queries of several requests encoded together, at most")
     batch_wait_s: float = Field(
         0.0,

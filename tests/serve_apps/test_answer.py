@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from serve_apps.rerank.answer import GradedGroup, answer, join, ranking
-from serve_apps.rerank.messages import RerankRequest, StageTimes
+from serve_apps.rerank.answer import GradedDocuments, GradedGroup, answer, join, ranking
+from serve_apps.rerank.asked import Ranked
+from serve_apps.rerank.messages import RerankRequest
 
-TIMES = StageTimes(encode=1.0, candidates=1.0, rank=1.0)
+TIMES = {"encode": 1.0, "candidates": 1.0, "rank": 1.0}
 SURE = np.eye(5)
 
 
@@ -15,14 +16,25 @@ def group(positions: list[int], levels: list[int], found: list[bool] | None = No
     return GradedGroup(np.asarray(positions), SURE[[level - 1 for level in levels]], found_G, looked_up=by_id)
 
 
+def ranked(graded: GradedDocuments, model: str = "s", degraded: str | None = None) -> Ranked:
+    return Ranked(graded, model, TIMES, degraded)
+
+
 def test_ranking_is_by_score_and_equals_keep_their_order() -> None:
-    scores = np.array([0.5, 0.9, 0.5, 1.0, 0.5])
-    assert ranking(scores, np.ones(5, dtype=bool)).tolist() == [3, 1, 0, 2, 4]
+    assert ranking(join([group([0, 1, 2, 3, 4], [3, 4, 3, 5, 3])], 5)).tolist() == [3, 1, 0, 2, 4]
 
 
 def test_documents_without_a_grade_come_last_in_their_order() -> None:
-    scores = np.array([0.9, 0.0, 0.9, 0.4])
-    assert ranking(scores, np.array([False, True, False, True])).tolist() == [3, 1, 0, 2]
+    graded = join([group([0, 1, 2, 3], [5, 2, 5, 3], [False, True, False, True])], 4)
+    assert ranking(graded).tolist() == [3, 1, 0, 2]
+
+
+def test_documents_that_their_words_scored_come_between_graded_and_unknown_ones() -> None:
+    by_words = GradedGroup(np.array([0, 2]), None, np.ones(2, dtype=bool), True, np.array([0.2, 0.9]))
+    graded = join([by_words, group([1], [1])], 4)
+    assert ranking(graded).tolist() == [1, 2, 0, 3]
+    assert graded.scores().tolist() == [0.2, 0.0, 0.9, 0.0]
+    assert (graded.graded_N.tolist(), graded.found) == ([False, True, False, False], [True, None, True, None])
 
 
 def test_groups_are_joined_in_the_order_of_the_request() -> None:
@@ -41,7 +53,7 @@ def test_a_text_stands_in_for_an_unknown_id() -> None:
 def test_an_answer_holds_what_was_asked_for() -> None:
     request = RerankRequest(query="q", documents=["a", {"id": "p"}, "c"], top_n=2, return_levels=True)
     graded = join([group([1], [1], [False], by_id=True), group([0, 2], [2, 5])], 3)
-    given = answer(request, graded, "student@1", TIMES)
+    given = answer(request, ranked(graded, "student@1", "input_order"))
     assert [result.index for result in given.results] == [2, 0]
     best = given.results[0]
     assert (best.relevance_score, best.level, best.expected_level) == (1.0, 5, 5.0)
@@ -52,22 +64,22 @@ def test_an_answer_holds_what_was_asked_for() -> None:
 
 def test_levels_and_documents_are_left_out_unless_asked_for() -> None:
     request = RerankRequest(query="q", documents=["a"])
-    plain = answer(request, join([group([0], [3])], 1), "s", TIMES).model_dump(exclude_none=True)["results"]
+    plain = answer(request, ranked(join([group([0], [3])], 1))).model_dump(exclude_none=True)["results"]
     assert plain == [{"index": 0, "relevance_score": 0.5}]
     request = RerankRequest(query="q", documents=["a"], return_documents=True)
-    with_text = answer(request, join([group([0], [3])], 1), "s", TIMES).model_dump(exclude_none=True)["results"]
+    with_text = answer(request, ranked(join([group([0], [3])], 1))).model_dump(exclude_none=True)["results"]
     assert with_text == [{"index": 0, "relevance_score": 0.5, "document": {"text": "a"}}]
 
 
 def test_an_unknown_pin_has_score_zero_and_no_level() -> None:
     request = RerankRequest(query="q", documents=[{"id": "p"}], return_levels=True)
-    given = answer(request, join([group([0], [5], [False], by_id=True)], 1), "s", TIMES)
+    given = answer(request, ranked(join([group([0], [5], [False], by_id=True)], 1)))
     assert given.results[0].model_dump(exclude_none=True) == {"index": 0, "relevance_score": 0.0, "found": False}
 
 
 def test_scores_that_differ_in_the_last_bits_tie() -> None:
     probabilities = np.array([[0.2, 0.2, 0.2, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2 - 1e-9, 0.2 + 1e-9]])
     graded = join([GradedGroup(np.arange(2), probabilities, np.ones(2, dtype=bool), looked_up=False)], 2)
-    given = answer(RerankRequest(query="q", documents=["a", "b"]), graded, "s", TIMES)
+    given = answer(RerankRequest(query="q", documents=["a", "b"]), ranked(graded))
     assert [result.index for result in given.results] == [0, 1]
     assert given.results[0].relevance_score == pytest.approx(0.5)

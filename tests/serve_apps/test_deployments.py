@@ -6,35 +6,15 @@ import pytest
 from pinrank.embeddings.store import PinStore
 from pinrank.levels import probabilities
 from pinrank.student.export import StudentBundle, open_student
+from serve_apps.rerank.grading import grade
 from serve_apps.rerank.pin_embeddings import lookup
-from serve_apps.rerank.query_encoder import QueryCache, candidates_of_texts
-from serve_apps.rerank.ranker import grade
+from serve_apps.rerank.query_encoder import candidates_of_texts
 from tests.serve_apps.shop import Shop
 
 
 @pytest.fixture(scope="module")
 def bundle(shop: Shop) -> StudentBundle:
     return open_student(shop.student)
-
-
-def vector(value: float) -> np.ndarray:
-    return np.full(2, value, dtype=np.float32)
-
-
-def test_the_cache_forgets_what_was_not_asked_for_longest() -> None:
-    cache = QueryCache(entries=2)
-    cache.put("a", vector(1))
-    cache.put("b", vector(2))
-    cache.get("a")
-    cache.put("c", vector(3))
-    assert cache.get("b") is None
-    assert [cache.get(query)[0] for query in ("a", "c")] == [1, 3]
-
-
-def test_a_cache_of_no_entries_keeps_nothing() -> None:
-    cache = QueryCache(entries=0)
-    cache.put("a", vector(1))
-    assert (cache.get("a"), len(cache)) == (None, 0)
 
 
 def test_equal_texts_get_equal_rows_and_the_terms_of_a_title(bundle: StudentBundle) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from pinrank.student.declaration import Declaration
 from pinrank.student.features import FeatureSpec, Order
 from serve_apps.rerank.ingress import Rerank
+from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
 
@@ -17,13 +19,16 @@ SETTINGS = RerankSettings(
     body_limit_bytes=300_000, max_documents=1_000, max_texts=20, max_query_chars=100, max_in_flight=1
 )
 NO_FEATURES = FeatureSpec(declared=Declaration(), order=Order(pair=(), query=(), pin=()), statistics={})
+NEVER_ASKED = SimpleNamespace(prepare=None, rank=None)
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
 def rerank() -> Rerank:
-    """An ingress whose deployments are never asked."""
-    return Rerank(SETTINGS, "student@1a2b3c4d", NO_FEATURES, None, None, None)
+    """An ingress whose parts are never asked."""
+    ingress = Rerank(SETTINGS, "student@1a2b3c4d", NEVER_ASKED, NEVER_ASKED)
+    ingress.specs = Opened(lambda version: NO_FEATURES)
+    return ingress
 
 
 @pytest.fixture

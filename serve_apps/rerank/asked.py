@@ -1,0 +1,43 @@
+"""What stands between HTTP and the graph: a request in no particular form, and what the graph answers. N documents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from serve_apps.rerank.answer import GradedDocuments
+from serve_apps.rerank.messages import Document
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query with N documents as columns; a document is a pin by its id, a text, or both, the text standing in.
+
+    query_features and pair_features as they came, to be checked against the student that answers. timeout_ms: what the
+    answer may take.
+    """
+
+    query: str
+    ids: Sequence[str | None]
+    texts: Sequence[str | None]
+    query_locale: str | None = None
+    query_features: Mapping[str, Any] | None = None
+    pair_features: Sequence[Document] = ()
+    timeout_ms: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The documents graded, in the order asked, and by which version.
+
+    stage_ms: milliseconds that the request waited, by stage. degraded: the steps that the answer fell back to, or None.
+    cache: whether the query's vector was there already; None where there is none.
+    """
+
+    graded: GradedDocuments
+    model: str
+    stage_ms: Mapping[str, float]
+    degraded: str | None = None
+    cache: Literal["hit", "miss"] | None = None

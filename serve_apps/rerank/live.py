@@ -1,0 +1,87 @@
+"""Which release answers a request, while the registry's pointer moves."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+from pinrank import registry as bundles
+from pinrank.errors import PinrankError
+from pinrank.traffic import Share, Traffic, read_traffic
+from serve_apps.rerank.counts import count_refused
+from serve_apps.rerank.remote import GONE, OVERLOADED
+
+log = logging.getLogger("ray.serve")
+
+Role = Literal["current", "canary"]
+
+
+class Live:
+    """Follows a registry: a release answers once `prepare` could open it everywhere, until then the one before does."""
+
+    def __init__(
+        self, registry: str | None, version: str, poll_s: float, prepare: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self.registry = None if registry is None else Path(registry)
+        self.current = version
+        self.poll_s = poll_s
+        self.canary: Share | None = None
+        self.shadow: Share | None = None
+        self._prepare = prepare
+        self._refused: dict[str, str] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Follow the registry from now on, in the running event loop; nothing without one."""
+        if self.registry is not None and self._following is None:
+            self._following = asyncio.create_task(self._follow())
+
+    def choose(self, query: str) -> tuple[str, Role]:
+        """The release that answers a query, and as what."""
+        if self.canary is not None and self.canary.has(query):
+            return self.canary.version, "canary"
+        return self.current, "current"
+
+    async def look(self) -> None:
+        """Take over what the registry says now, as far as it can be opened."""
+        assert self.registry is not None
+        wanted, traffic = await asyncio.to_thread(read, self.registry)
+        if wanted is not None and wanted != self.current and await self._can_open(wanted):
+            log.info("release %s answers in place of %s", wanted, self.current)
+            self.current = wanted
+        self.canary = await self._opened(traffic.canary)
+        self.shadow = await self._opened(traffic.shadow)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (PinrankError, OSError, OVERLOADED, *GONE) as cause:
+                log.warning("the registry could not be followed, %s goes on: %s", self.current, cause)
+            await asyncio.sleep(self.poll_s)
+
+    async def _opened(self, share: Share | None) -> Share | None:
+        return share if share is not None and await self._can_open(share.version) else None
+
+    async def _can_open(self, version: str) -> bool:
+        """Whether every part opens a release. One that is refused is tried again only after it was put there anew."""
+        assert self.registry is not None
+        try:
+            put_there = str((bundles.bundle_path(self.registry, version) / bundles.BUNDLE).stat().st_mtime_ns)
+            if self._refused.get(version) == put_there:
+                return False
+            self._refused[version] = put_there
+            await self._prepare(version)
+        except (PinrankError, OSError) as cause:
+            log.error("release %s is refused, %s goes on: %s", version, self.current, cause)
+            count_refused()
+            return False
+        del self._refused[version]
+        return True
+
+
+def read(registry: Path) -> tuple[str | None, Traffic]:
+    """The current release and the shares of others. Raises ModelError for a damaged file."""
+    change = bundles.current(registry)
+    return None if change is None else change.bundle, read_traffic(registry)

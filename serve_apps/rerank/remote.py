@@ -1,0 +1,40 @@
+"""A part of the graph, in this replica or behind a handle, called in one way."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+GONE = (RayActorError, DeploymentUnavailableError)
+"""What a call raises whose replica died under it, or where there is none."""
+
+OVERLOADED = BackPressureError
+"""What a call raises that finds the queue full."""
+
+
+class Remote:
+    """A deployment whose methods are coroutines.
+
+    A call whose replica dies under it is made once more: all of them only read, so that twice is as good as once.
+    """
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        method = getattr(self._handle, name)
+
+        async def call(*given: Any) -> Any:
+            try:
+                return await method.remote(*given)
+            except GONE:
+                return await method.remote(*given)
+
+        return call
+
+
+def part(given: Any) -> Any:
+    """The part itself, or a deployment's handle made to look like it."""
+    return Remote(given) if isinstance(given, DeploymentHandle) else given

@@ -1,0 +1,146 @@
+"""Releases that change under a running graph, in this process."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pinrank import registry as bundles
+from pinrank.embeddings import store
+from pinrank.errors import ModelError
+from pinrank.lexical import field_terms
+from pinrank.release import folders_of, publish
+from pinrank.student.export import open_student
+from pinrank.traffic import Share, set_canary, set_shadow
+from serve_apps.rerank.app import require_one_student
+from serve_apps.rerank.ingress import Rerank
+from serve_apps.rerank.settings import RerankSettings
+from tests.serve_apps.graph import asked
+from tests.serve_apps.shop import Shop
+
+PINS = ["pin-0", "pin-1", "pin-2"]
+
+
+@pytest.fixture
+def registry(shop: Shop, tmp_path: Path) -> Path:
+    """Two releases of one student: all pins, which is current, and three of them in other rows."""
+    registry = tmp_path / "registry"
+    bundles.promote(registry, publish(registry, shop.student, shop.pin_store).version, "first")
+    student = open_student(shop.student)
+    pins = [shop.pins[pin_id] for pin_id in PINS]
+    rows = student.pin_rows(student.encode_pins(student.pin_texts(pins[::-1])), shop.tables.pins(PINS))
+    store.build(tmp_path / "fewer", PINS, rows, field_terms(pins, student.stats.words), student.version)
+    publish(registry, shop.student, tmp_path / "fewer")
+    return registry
+
+
+def versions(registry: Path) -> tuple[str, str]:
+    """The current release and the other."""
+    current = bundles.current(registry).bundle
+    (other,) = {path.name for path in (registry / "bundles").iterdir()} - {current}
+    return current, other
+
+
+def graph(registry: Path) -> Rerank:
+    settings = RerankSettings(registry=str(registry), registry_poll_s=60)
+    return Rerank(settings, require_one_student(settings))
+
+
+async def model_of(rerank: Rerank, query: str = "red shoes") -> str:
+    return (await rerank.rank(asked(PINS))).model
+
+
+def test_a_promoted_release_answers_and_a_rollback_brings_the_old_one_back(registry: Path) -> None:
+    first, second = versions(registry)
+
+    async def story() -> None:
+        rerank = graph(registry)
+        one = await rerank.rank(asked(PINS))
+        bundles.promote(registry, second, "better")
+        assert await model_of(rerank) == first, "nothing changes before the registry is looked at"
+        await rerank.live.look()
+        two = await rerank.rank(asked(PINS))
+        assert (one.model, two.model) == (first, second)
+        assert abs(one.graded.probabilities_NL - two.graded.probabilities_NL).max() > 1e-3
+        bundles.rollback(registry, "clicks fell")
+        await rerank.live.look()
+        assert await model_of(rerank) == first
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("part", ["student/ranker.safetensors", "pin_store/*.pins"])
+def test_a_corrupt_release_is_refused_and_the_old_one_goes_on(registry: Path, part: str) -> None:
+    first, second = versions(registry)
+    bundles.promote(registry, second, "better")
+    bundles.rollback(registry, "no")
+    path = max(bundles.bundle_path(registry, second).glob(part))
+    good = path.read_bytes()
+
+    async def story() -> None:
+        rerank = graph(registry)
+        path.write_bytes(bytes([*good[:-1], good[-1] ^ 1]))
+        with pytest.raises(ModelError, match="not as it was added"):
+            bundles.promote(registry, second, "again")
+        forced = bundles.current(registry).model_copy(update={"bundle": second, "number": 9})
+        (registry / "current.json").write_text(forced.model_dump_json())
+        await rerank.live.look()
+        assert await model_of(rerank) == first
+        assert await rerank.require_ready() == first
+
+    asyncio.run(story())
+
+
+def test_a_canary_answers_its_share_of_queries_and_names_itself(registry: Path) -> None:
+    first, second = versions(registry)
+
+    async def story() -> None:
+        rerank = graph(registry)
+        set_canary(registry, Share(version=second, share=0.25))
+        await rerank.live.look()
+        chosen = [rerank.live.choose(f"query {number}") for number in range(2_000)]
+        assert 0.2 < chosen.count((second, "canary")) / len(chosen) < 0.3
+        assert chosen == [rerank.live.choose(f"query {number}") for number in range(2_000)]
+        assert rerank.models() == [first, second]
+        set_canary(registry, Share(version=second, share=1.0))
+        await rerank.live.look()
+        assert await model_of(rerank) == second
+        set_canary(registry, None)
+        await rerank.live.look()
+        assert await model_of(rerank) == first
+
+    asyncio.run(story())
+
+
+def test_a_shadow_grades_along_and_is_seen_only_in_its_agreement(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = versions(registry)
+    seen: list[float] = []
+    monkeypatch.setattr("serve_apps.rerank.shadow.count_overlap", seen.append)
+
+    async def story() -> None:
+        rerank = graph(registry)
+        set_shadow(registry, Share(version=second, share=1.0))
+        await rerank.live.look()
+        assert await model_of(rerank) == first
+        await rerank.shadow._under_way
+        assert seen == [1.0], "all three pins are among the best ten of both"
+
+    asyncio.run(story())
+
+
+def test_nothing_current_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no release is current"):
+        require_one_student(RerankSettings(registry=str(tmp_path)))
+
+
+def test_a_replica_that_starts_later_opens_what_is_current_by_then(registry: Path) -> None:
+    first, second = versions(registry)
+    settings = RerankSettings(registry=str(registry))
+    bound = require_one_student(settings)
+    bundles.promote(registry, second, "better")
+    assert asyncio.run(model_of(Rerank(settings, bound))) == second
+    shutil.rmtree(folders_of(registry, second)[1])
+    assert asyncio.run(model_of(Rerank(settings, bound))) == first

@@ -1,0 +1,71 @@
+"""Split and fused are one graph: the same answers, whatever lies where."""
+
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from serve_apps.rerank.settings import RerankSettings
+from tests.serve_apps.shop import Shop, free_port
+
+BODY = {
+    "query": "red wool sweater",
+    "documents": [*({"id": f"pin-{number}"} for number in range(20)), "a red sweater", {"id": "gone", "text": "red"}],
+}
+
+
+@pytest.fixture(scope="module")
+def apps(ray_session: None, shop: Shop) -> Iterator[str]:
+    """One Serve with the graph in three shapes, each under its own prefix."""
+    from ray import serve
+
+    from serve_apps.rerank.app import build
+
+    port = free_port()
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    folders = {"student": str(shop.student), "pin_store": str(shop.pin_store)}
+    small = {"ray_actor_options": {"num_cpus": 0.1}}
+    every = dict.fromkeys(("Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"), small)
+    shapes = {
+        "split": {"topology": "split"},
+        "fused": {"topology": "fused"},
+        "encoder": {"topology": "fused", "fuse_encoder": False},
+    }
+    for name, shape in shapes.items():
+        settings = RerankSettings(**folders, **shape, deployments=every)
+        serve.run(build(settings), name=name, route_prefix=f"/{name}")
+    yield f"http://127.0.0.1:{port}"
+    serve.shutdown()
+
+
+@pytest.mark.ray
+def test_every_shape_of_the_graph_gives_the_same_answer(apps: str) -> None:
+    answers = {}
+    for shape in ("split", "fused", "encoder"):
+        response = httpx.post(f"{apps}/{shape}/v2/rerank", json=BODY, timeout=30)
+        assert response.status_code == 200, response.text
+        assert httpx.get(f"{apps}/{shape}/ready", timeout=30).status_code == 200
+        answers[shape] = response.json()
+    for answer in answers.values():
+        assert answer["meta"]["degraded"] == "text"
+        np.testing.assert_allclose(
+            [result["relevance_score"] for result in answer["results"]],
+            [result["relevance_score"] for result in answers["split"]["results"]],
+            atol=1e-5,
+        )
+        assert [result["index"] for result in answer["results"]] == [
+            result["index"] for result in answers["split"]["results"]
+        ]
+
+
+@pytest.mark.ray
+def test_a_shape_has_the_deployments_that_it_needs(apps: str) -> None:
+    from ray import serve
+
+    found = {name: set(app.deployments) for name, app in serve.status().applications.items()}
+    assert found == {
+        "split": {"Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"},
+        "fused": {"Rerank"},
+        "encoder": {"Rerank", "QueryEncoder"},
+    }

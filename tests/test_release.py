@@ -1,0 +1,81 @@
+"""A student and its pin store published together, and the command line that does so."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pinrank import registry as bundles
+from pinrank.__main__ import main
+from pinrank.errors import ModelError, StoreCorrupt
+from pinrank.release import folders_of, publish
+from pinrank.traffic import Share, Traffic, read_traffic, set_canary
+from tests.serve_apps.shop import Shop, make_shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, tiny_bert_dir: Path) -> Shop:
+    return make_shop(tmp_path_factory.mktemp("release"), tiny_bert_dir)
+
+
+def test_a_release_holds_both_and_is_named_after_both(shop: Shop, tmp_path: Path) -> None:
+    bundle = publish(tmp_path, shop.student, shop.pin_store)
+    student = json.loads((shop.student / "card.json").read_text())["version"]
+    assert bundle.version.startswith(student.replace("@", "-") + "@")
+    for folder, source in zip(folders_of(tmp_path, bundle.version), (shop.student, shop.pin_store), strict=True):
+        assert {path.name for path in folder.iterdir()} == {path.name for path in source.iterdir()}
+    assert bundle.lineage == {"student": student, "num_pins": len(shop.pins)}
+    assert bundles.current(tmp_path) is None
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".release")]
+
+
+def test_the_same_two_are_one_release(shop: Shop, tmp_path: Path) -> None:
+    first, second = (publish(tmp_path, shop.student, shop.pin_store) for _ in range(2))
+    assert first == second
+
+
+def test_parts_that_do_not_belong_together_are_refused(shop: Shop, tmp_path: Path) -> None:
+    shutil.copytree(shop.pin_store, tmp_path / "store")
+    manifest = json.loads((tmp_path / "store/manifest.json").read_text())
+    (tmp_path / "store/manifest.json").write_text(json.dumps(manifest | {"student_version": "other@00000000"}))
+    with pytest.raises(ModelError, match="holds rows of student other@00000000"):
+        publish(tmp_path / "registry", shop.student, tmp_path / "store")
+
+
+def test_a_damaged_store_is_refused(shop: Shop, tmp_path: Path) -> None:
+    shutil.copytree(shop.pin_store, tmp_path / "store")
+    (tmp_path / "store/manifest.json").write_text("{")
+    with pytest.raises(StoreCorrupt):
+        publish(tmp_path / "registry", shop.student, tmp_path / "store")
+
+
+def test_a_share_is_of_queries_by_their_hash() -> None:
+    share = Share(version="s@12345678", share=0.1)
+    had = [share.has(f"query {number}") for number in range(5_000)]
+    assert 0.08 < sum(had) / len(had) < 0.12
+    assert not any(Share(version="s@12345678", share=0).has(f"query {number}") for number in range(100))
+    assert all(Share(version="s@12345678", share=1).has(query) for query in ("", "\ud800", "a"))
+
+
+def test_no_share_is_given_to_a_release_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Add the model first"):
+        set_canary(tmp_path, Share(version="s@12345678", share=0.1))
+    assert read_traffic(tmp_path) == Traffic()
+
+
+def test_the_command_line_publishes_promotes_shares_and_rolls_back(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*given: str) -> dict[str, object]:
+        assert main([given[0], "--registry", str(tmp_path), *given[1:]]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    version = run("publish", "--student", str(shop.student), "--pin_store", str(shop.pin_store))["version"]
+    assert run("status")["current"] is None
+    assert run("promote", "--version", version)["bundle"] == version
+    assert run("canary", "--version", version, "--share", "0.5")["canary"] == {"version": version, "share": 0.5}
+    assert run("canary")["canary"] is None
+    assert run("shadow", "--version", version)["shadow"]["share"] == 0.05
+    assert main(["rollback", "--registry", str(tmp_path)]) == 2
+    assert "no bundle was current before this one" in capsys.readouterr().err
