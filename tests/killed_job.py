@@ -49,7 +49,7 @@ def training_worker_killed(before_ns: int, beside: Path) -> Iterator[None]:
 def _kill_training_worker(before_ns: int, beside: Path, killed: list[int]) -> None:
     deadline = time.monotonic() + KILL_DEADLINE_S
     while time.monotonic() < deadline:
-        if any(found.stat().st_mtime_ns > before_ns for found in beside.glob(".*.training-*/checkpoint.pt")):
+        if any(found.stat().st_mtime_ns > before_ns for found in beside.glob(".*.training-*/checkpoint.safetensors")):
             for process in psutil.Process().children(recursive=True):
                 if "RayTrainWorker" in " ".join(process.cmdline()):
                     process.kill()

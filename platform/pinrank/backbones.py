@@ -46,6 +46,15 @@ def refuse_foreign_code(name: str, allow_auto_map: bool) -> None:
         )
 
 
+def refuse_pickled(folder: str) -> None:
+    """Raise ModelError for a model folder without safetensors: its weights could only be unpickled, which runs code."""
+    if not any(Path(folder).glob("*.safetensors")):
+        raise ModelError(
+            f"{folder}: holds no safetensors. Pickled weights (pytorch_model.bin, *.pt) can run code and are never "
+            "opened. Take a revision with safetensors, or convert the weights where you trust them."
+        )
+
+
 def _fetched(name: str) -> str:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

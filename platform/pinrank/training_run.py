@@ -21,7 +21,7 @@ from pinrank.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoint.safetensors"
 """How far a run is; pinrank.teacher.checkpoint writes it."""
 
 REFUSED = "refused.txt"

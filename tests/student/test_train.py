@@ -346,7 +346,7 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
                 process.kill()
     assert not folder.exists()
     (work,) = tmp_path.glob(".killed.training-*")
-    with training_worker_killed((work / "checkpoint.pt").stat().st_mtime_ns, tmp_path):
+    with training_worker_killed((work / "checkpoint.safetensors").stat().st_mtime_ns, tmp_path):
         resumed = distilled(settings, labels, folder)
     assert resumed.version == whole.version
     assert resumed.metrics == whole.metrics
@@ -354,6 +354,6 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
 
 def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + KILL_DEADLINE_S
-    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.pt")):
+    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.safetensors")):
         assert driver.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)

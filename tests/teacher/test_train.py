@@ -135,7 +135,7 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
                 process.kill()
     assert not folder.exists()
     (work,) = tmp_path.glob(".killed.training-*")
-    with training_worker_killed((work / "checkpoint.pt").stat().st_mtime_ns, tmp_path):
+    with training_worker_killed((work / "checkpoint.safetensors").stat().st_mtime_ns, tmp_path):
         resumed = trained(chosen, folder)
     assert resumed.version == whole.version
     assert resumed.metrics == whole.metrics
@@ -169,6 +169,6 @@ def test_a_folder_into_which_another_process_trains_is_refused(tiny_bert_dir: Pa
 
 def wait_for_checkpoint(folder: Path, driver: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + KILL_DEADLINE_S
-    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.pt")):
+    while not list(folder.parent.glob(f".{folder.name}.training-*/checkpoint.safetensors")):
         assert driver.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)

@@ -169,7 +169,7 @@ def read_declaration(path: str | Path | None = None) -> Declaration:
     where = str(path or DEFAULT)
     try:
         text = Path(path).read_text() if path else files("pinrank.student").joinpath(DEFAULT).read_text()
-        content = yaml.load(text, _Once)
+        content = _Once(text).get_single_data()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
         raise SettingsError(
             f"{where}: cannot be read as YAML: {' '.join(str(cause).split())}. docs/student-features.md has an example."

@@ -1,14 +1,16 @@
 """A training run on disk, so that a kill at any moment costs the steps since the last checkpoint and nothing else.
 
-checkpoint.pt           how far the run is, the weights that are trained, the optimiser; replaced in one rename
-best-EPOCH.safetensors  weights and dev logits of the best epoch so far; in place before checkpoint.pt says so
+checkpoint.safetensors  how far the run is, the weights that are trained, the optimiser; replaced in one rename
+best-EPOCH.safetensors  weights and dev logits of the best epoch so far; in place before the checkpoint says so
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -16,6 +18,9 @@ from pinrank.durable import put_in_place
 from pinrank.training_run import CHECKPOINT
 
 DEV_LOGITS = "pinrank.dev_logits"
+
+STATE = "state"
+"""What of a checkpoint is no tensor, as JSON, in the metadata of its file."""
 
 
 @dataclass
@@ -47,19 +52,37 @@ def load_trained(module: nn.Module, weights: dict[str, Tensor]) -> None:
 
 def save(folder: Path, progress: Progress, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Replace the checkpoint by the present state."""
-    state = {"progress": asdict(progress), "weights": trained_weights(module), "optimizer": optimizer.state_dict()}
+    told = optimizer.state_dict()
+    tensors = {f"weights/{name}": weight for name, weight in trained_weights(module).items()}
+    numbers: dict[str, dict[str, Any]] = {}
+    for parameter, of_parameter in told["state"].items():
+        for name, value in of_parameter.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{parameter}/{name}"] = value.detach().cpu().contiguous()
+            else:
+                numbers.setdefault(str(parameter), {})[name] = value
+    state = {"progress": asdict(progress), "groups": told["param_groups"], "numbers": numbers}
     staging = folder / f".{CHECKPOINT}.tmp"
-    torch.save(state, staging)
+    save_file(tensors, staging, {STATE: json.dumps(state)})
     put_in_place(staging, folder / CHECKPOINT)
 
 
 def resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Load the last checkpoint into module and optimiser; a fresh Progress where there is none."""
-    state = _read(folder)
-    if state is None:
+    path = folder / CHECKPOINT
+    if not path.exists():
         return Progress()
-    load_trained(module, state["weights"])
-    optimizer.load_state_dict(state["optimizer"])
+    with safe_open(path, framework="pt") as file:
+        state = json.loads(file.metadata()[STATE])
+    tensors = load_file(path)
+    weights = {name.removeprefix("weights/"): each for name, each in tensors.items() if name.startswith("weights/")}
+    of_parameters: dict[int, dict[str, Any]] = {int(number): dict(each) for number, each in state["numbers"].items()}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, parameter, kind = name.split("/")
+            of_parameters.setdefault(int(parameter), {})[kind] = tensor
+    load_trained(module, weights)
+    optimizer.load_state_dict({"state": of_parameters, "param_groups": state["groups"]})
     return Progress(**state["progress"])
 
 
@@ -87,8 +110,3 @@ def load_best(folder: Path, epoch: int, module: nn.Module) -> Tensor:
 
 def _best(folder: Path, epoch: int) -> Path:
     return folder / f"best-{epoch}.safetensors"
-
-
-def _read(folder: Path) -> dict[str, Any] | None:
-    path = folder / CHECKPOINT
-    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from pinrank.backbones import refuse_pickled
 from pinrank.teacher.card import TeacherCard
 from pinrank.teacher.tokens import Prompt
 
@@ -66,6 +67,7 @@ def configure_vllm(own_process: bool = False) -> None:
 def start_vllm(model: str, max_model_len: int, settings: EngineSettings, options: Mapping[str, Any]) -> Any:
     """A vllm.LLM in this process on a model's folder; `options` are LLM's own."""
     configure_vllm(settings.own_process)
+    refuse_pickled(model)
     import torch
     from vllm import LLM
 
@@ -73,6 +75,7 @@ def start_vllm(model: str, max_model_len: int, settings: EngineSettings, options
     return LLM(
         model=model,
         dtype=settings.dtype,
+        load_format="safetensors",
         max_model_len=max_model_len,
         max_num_seqs=settings.batch_size,
         tensor_parallel_size=settings.tensor_parallel,

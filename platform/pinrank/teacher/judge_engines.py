@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pinrank.backbones import resolve
+from pinrank.backbones import refuse_pickled, resolve
 from pinrank.errors import ModelError, ParityError
 from pinrank.levels import LEVELS, NUM_LEVELS
 from pinrank.teacher.card import read_card
@@ -143,7 +143,11 @@ def _frame(folder: str, frame: Frame | None) -> Frame:
 def _open_model(backbone: str, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    model, loading = AutoModelForCausalLM.from_pretrained(resolve(backbone), dtype=dtype, output_loading_info=True)
+    folder = resolve(backbone)
+    refuse_pickled(folder)
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+    )
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
         raise ModelError(f"{backbone}: the folder lacks weights of the model ({missing}, ...). Download it again.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedModel
 
-from pinrank.backbones import resolve
+from pinrank.backbones import refuse_pickled, resolve
 from pinrank.errors import ModelError
 from pinrank.levels import NUM_LEVELS
 from pinrank.teacher.families import Family, Pooling, family_of
@@ -73,6 +73,7 @@ def open_backbone(
     `options` go to from_pretrained. Raises ModelError when the folder lacks weights or its family is unknown.
     """
     folder = resolve(name)
+    refuse_pickled(folder)
     config = AutoConfig.from_pretrained(folder)
     family = family_of(config.model_type)
     if hasattr(config, "auto_map"):
@@ -85,7 +86,13 @@ def open_backbone(
         options["add_pooling_layer"] = False
     opener = AutoModelForTextEncoding if family.encoder_of else AutoModel
     backbone, loading = opener.from_pretrained(
-        folder, config=config, dtype=dtype, attn_implementation=attention, output_loading_info=True, **options
+        folder,
+        config=config,
+        dtype=dtype,
+        attn_implementation=attention,
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
     )
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
