@@ -19,6 +19,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -35,6 +36,9 @@ from pinrank.embeddings.work import Encoding, EngineName, Prepared, prepare
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.student.export import open_student, read_card
 from pinrank.student.feature_tables import pin_tables_of
+
+if TYPE_CHECKING:
+    from pinrank.embeddings.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,9 @@ class EmbedPins(JobSettings):
     engine: EngineName = Field("transformers", description="transformers, or onnx where the student's bundle holds it")
     encoding: EncodingSettings = Field(EncodingSettings(), description="actors and their arithmetic")
     rows_per_shard: int = Field(2048, ge=1, description="texts encoded and committed as one unit")
+    texts_without_ray: int = Field(
+        1000, ge=0, description="so few texts are encoded in this process, unless on a GPU; no session is started"
+    )
     stall_timeout_s: float = Field(1800, gt=0, description="end the job when no shard moves for this long")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
 
@@ -105,16 +112,27 @@ def encoding_of(settings: EmbedPins, encoder: str) -> Encoding:
 
 
 def encode_missing(prepared: Prepared, settings: EmbedPins) -> None:
-    """Encode the shards that are not done, on Ray."""
+    """Encode the shards that are not done: on Ray, or few of them here."""
     shards, done = len(prepared.work.shards), len(prepared.done)
     log.info("%d texts to encode in %d shards, %d of them done", prepared.work.num_rows, shards, done)
-    if done < shards:
-        from pinrank.embeddings.job import Job, encode
+    if done == shards:
+        return
+    from pinrank.embeddings.job import encode, encode_here, open_encoder
 
+    job = job_of(settings)
+    if prepared.num_left <= settings.texts_without_ray and not settings.encoding.gpus_per_actor:
+        encode_here(job, prepared, open_encoder(job.student, job.encoding, settings.encoding.threads_per_actor))
+    else:
         connect(settings.cluster)
-        encoding = encoding_of(settings, read_card(settings.student).version)
-        job = Job(settings.work_folder, str(settings.student), encoding, settings.encoding)
         encode(job, prepared, settings.stall_timeout_s)
+
+
+def job_of(settings: EmbedPins) -> "Job":
+    """What every stage has to know."""
+    from pinrank.embeddings.job import Job
+
+    encoding = encoding_of(settings, read_card(settings.student).version)
+    return Job(settings.work_folder, str(settings.student), encoding, settings.encoding)
 
 
 def refresh_store(settings: EmbedPins, folder: Path) -> Refreshed:

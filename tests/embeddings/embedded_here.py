@@ -8,16 +8,13 @@ import pyarrow as pa
 import xxhash
 
 from pinrank import tables
-from pinrank.embeddings.encode import EncodingSettings
-from pinrank.embeddings.job import EncodeStage, Job
+from pinrank.embeddings.job import encode_here
 from pinrank.embeddings.work import Prepared
 from pinrank.pipeline import Summary
-from pinrank.shard_folder import commit_shard
-from pinrank.shard_work import read_work
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.tables import PIN_TEXT
 from pinrank.text import FIELDS, fingerprint
-from pipelines.embed_pins import EmbedPins, encoding_of, main
+from pipelines.embed_pins import EmbedPins, job_of, main
 
 
 class ByHash:
@@ -42,21 +39,14 @@ def by_hash(student: Path) -> StudentBundle:
     return opened.with_encoders(tower, tower)
 
 
-def encode_here(prepared: Prepared, settings: EmbedPins) -> None:
+def by_hash_here(prepared: Prepared, settings: EmbedPins) -> None:
     """What the actors do, in this process."""
-    student = by_hash(settings.student)
-    encoding = encoding_of(settings, student.version)
-    stage = EncodeStage.__new__(EncodeStage)
-    stage.job = Job(settings.work_folder, str(settings.student), encoding, EncodingSettings(precision="float32"))
-    stage.student = student
-    for told in prepared.work.todo(prepared.done):
-        texts = read_work(pa.Table.from_pylist([told]))
-        commit_shard(stage.encoded(texts), settings.work_folder, told["shard"], encoding)
+    encode_here(job_of(settings), prepared, by_hash(settings.student))
 
 
 def embed(folder: Path, **changes: object) -> Summary:
     """Run the pipeline on FOLDER/tables with FOLDER/student."""
-    return main(settings_of(folder, **changes), encode_here)
+    return main(settings_of(folder, **changes), by_hash_here)
 
 
 def settings_of(folder: Path, **changes: object) -> EmbedPins:

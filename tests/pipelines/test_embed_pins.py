@@ -12,8 +12,8 @@ from pinrank.embeddings.store import PinStore, read_manifest
 from pinrank.errors import TableError
 from pinrank.shard_folder import shard_path
 from pinrank.tables import PIN_EMBEDDINGS, PIN_TEXT
-from pipelines.embed_pins import EmbedPins, encoding_of
-from tests.embeddings.embedded_here import by_hash, embed, encode_here, settings_of, write_pins
+from pipelines.embed_pins import EmbedPins, encoding_of, main
+from tests.embeddings.embedded_here import by_hash, by_hash_here, embed, settings_of, write_pins
 from tests.serve_apps.shop import make_shop
 
 TITLES = {f"pin-{number}": f"a {('red', 'blue', 'green')[number % 3]} thing {number}" for number in range(40)}
@@ -130,12 +130,10 @@ def interrupted(folder: Path, shards: int) -> None:
     settings = settings_of(folder)
 
     def some(prepared: work.Prepared, settings: EmbedPins) -> None:
-        encode_here(prepared, settings)
+        by_hash_here(prepared, settings)
         for shard in prepared.work.shards[shards:]:
             shard_path(settings.work_folder, shard.name).unlink()
         raise KeyboardInterrupt
-
-    from pipelines.embed_pins import main
 
     with pytest.raises(KeyboardInterrupt):
         main(settings, some)

@@ -1,4 +1,5 @@
-"""Encoding shards of texts as a stream: a task reads a shard, actors encode and commit it."""
+"""Encoding shards of texts: as a stream in which a task reads a shard, and actors encode and commit it; or, where there
+are few, one after the other in this process, which takes less time than an actor takes to start."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 from pinrank.embeddings.encode import EncodingSettings
 from pinrank.embeddings.work import ENCODED, Encoding, EngineName, Prepared
 from pinrank.errors import ModelError, PinrankError
+from pinrank.precision import Precision
 from pinrank.shard_folder import commit_shard, shard_path
 from pinrank.shard_stream import Actors, Tasks, finish, reported, two_stages
 from pinrank.shard_work import Todo, read_work
@@ -43,6 +45,13 @@ def encode(job: Job, prepared: Prepared, stall_timeout_s: float) -> None:
     finish("embed_pins", prepared.work, prepared.done, lambda todo: _stream(job, todo), stall_timeout_s)
 
 
+def encode_here(job: Job, prepared: Prepared, student: StudentBundle) -> None:
+    """Encode and commit the shards that are not done with a student that is open (`open_encoder`), without Ray."""
+    for told in prepared.work.todo(prepared.done):
+        texts = read_work(pa.Table.from_pylist([told]))
+        commit_shard(encoded(texts, student, job.settings.precision), job.folder, told["shard"], job.encoding)
+
+
 def read(batch: pa.Table, job: Job) -> pa.Table:
     """The first stage: a row that names a shard becomes the row that holds its texts."""
     texts = read_work(batch).to_struct_array().combine_chunks()
@@ -67,16 +76,18 @@ class EncodeStage:
         name = batch["shard"][0].as_py()
         texts = pa.Table.from_struct_array(batch["texts"].combine_chunks().flatten())
         if not shard_path(self.job.folder, name).exists():
-            commit_shard(self.encoded(texts), self.job.folder, name, self.job.encoding)
+            rows = encoded(texts, self.student, self.job.settings.precision)
+            commit_shard(rows, self.job.folder, name, self.job.encoding)
         return reported(name, rows=texts.num_rows)
 
-    def encoded(self, texts: pa.Table) -> pa.Table:
-        """Texts to their vectors (ENCODED)."""
-        read_N = self.student.pin_texts(texts.select(list(FIELDS)).to_pylist())
-        vectors_ND = self.student.encode_pins(read_N, self.job.settings.precision).astype(np.float16)
-        offsets = pa.array(np.arange(len(vectors_ND) + 1, dtype=np.int32) * vectors_ND.shape[1])
-        vectors = pa.ListArray.from_arrays(offsets, pa.array(vectors_ND.ravel(), pa.float16()))
-        return pa.table([texts["fingerprint"], vectors], schema=ENCODED)
+
+def encoded(texts: pa.Table, student: StudentBundle, precision: Precision) -> pa.Table:
+    """Texts (work.TEXT) to their vectors (ENCODED)."""
+    read_N = student.pin_texts(texts.select(list(FIELDS)).to_pylist())
+    vectors_ND = student.encode_pins(read_N, precision).astype(np.float16)
+    offsets = pa.array(np.arange(len(vectors_ND) + 1, dtype=np.int32) * vectors_ND.shape[1])
+    vectors = pa.ListArray.from_arrays(offsets, pa.array(vectors_ND.ravel(), pa.float16()))
+    return pa.table([texts["fingerprint"], vectors], schema=ENCODED)
 
 
 def open_encoder(folder: str, encoding: Encoding, threads: int) -> StudentBundle:

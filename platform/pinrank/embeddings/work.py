@@ -54,6 +54,11 @@ class Prepared:
     earlier: tuple[str, ...]
 
     @property
+    def num_left(self) -> int:
+        """Texts in the shards that are not done."""
+        return sum(shard.stop - shard.start for shard in self.work.shards if shard.name not in self.done)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All shards that hold vectors when the work is done."""
         return (*(shard.name for shard in self.work.shards), *self.earlier)
