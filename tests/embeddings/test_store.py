@@ -162,6 +162,7 @@ def test_one_lookup_gives_rows_and_terms(folder: Path) -> None:
     opened, asked = PinStore.open(folder), ["pin-3", "gone", "pin-3", "pin-49"]
     found, rows, terms = opened.lookup(asked), opened.gather(asked), opened.terms(asked)
     assert np.array_equal(found.rows_NR, rows.rows_NR) and np.array_equal(found.found_N, rows.found_N)
+    assert opened.holds(asked).tolist() == [True, False, True, True]
     assert np.array_equal(found.terms.terms, terms.terms) and np.array_equal(found.terms.offsets, terms.offsets)
 
 

@@ -58,7 +58,7 @@ def test_what_the_tables_know_reaches_the_rows_of_the_pin_store(
             student=student,
         )
     )
-    embed_pins(EmbedPins(tables=folder, student=tmp_path / "student", output=tmp_path / "store"))
+    embed_pins(EmbedPins(tables=folder, student=tmp_path / "student", output=tmp_path / "store", texts_without_ray=0))
 
     bundle = open_student(tmp_path / "student")
     assert bundle.spec.vocabularies["pin.source"] == ("blog", "shop")

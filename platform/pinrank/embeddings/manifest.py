@@ -77,7 +77,6 @@ class Manifest(BaseModel):
     format: Literal[3] = FORMAT
     generation: int = Field(ge=1, description="how often the folder was published")
     student_version: str
-    made_of: str = Field("", description="hash of all else that decides a row, but the pin's own text")
     seed: int = Field(0, description="of the hash of pin ids; another one where two ids had one hash")
     num_shards: int = Field(ge=1)
     num_pins: int = Field(ge=0)

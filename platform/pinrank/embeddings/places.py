@@ -38,6 +38,17 @@ def open_segments(folder: Path, manifest: Manifest, shards: Sequence[int], thoro
     return tuple(open_segment(folder, manifest, entry, shards) for entry in manifest.segments)
 
 
+def verify(folder: Path, manifest: Manifest, known: Manifest | None = None) -> None:
+    """Read a snapshot's files and compare their checksums, but for the segments that one that is known has as well.
+
+    Raises StoreCorrupt for a file that is not what the manifest says.
+    """
+    for entry in manifest.segments:
+        if known is None or entry not in known.segments:
+            for shard in range(manifest.num_shards):
+                refuse_damaged(folder, manifest.shape, entry, shard, thorough=True)
+
+
 def find(segments: Sequence[Segment], keys_N: Keys) -> Places:
     """Look keys up in segments, the oldest first."""
     row_N, found_N = segments[0].find(keys_N)

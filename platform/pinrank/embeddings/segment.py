@@ -68,6 +68,11 @@ class Segment:
             base, held = self.term_bases_S[shard], self.entry.shards[shard].terms
         return np.asarray(self.arrays[name][base : base + held])
 
+    def columns(self, shard: int) -> dict[str, NDArray]:
+        """A shard's own part of each section that has a row a pin, and of its terms; keys as they are hashed."""
+        own = {name: self.of_shard(name, shard) for name in self.arrays if name != "starts"}
+        return own | {"keys": ~own["keys"]}
+
     def warm(self) -> None:
         """Read all that lookups touch."""
         for name in ("starts", "keys", "rows", *({"scales"} & self.arrays.keys())):

@@ -25,7 +25,6 @@ from pinrank.embeddings.batch import DELETED, Batch, Columns, deletions
 from pinrank.embeddings.manifest import MANIFEST, Manifest, RowType, SegmentEntry, Shape, publish, read_manifest
 from pinrank.embeddings.pin_keys import Keys
 from pinrank.embeddings.places import find, open_segments, taken
-from pinrank.embeddings.segment import Segment
 from pinrank.embeddings.segment_writer import SPILL, Picked, Plan, pick, spill, spilled, write_segment
 from pinrank.errors import ModelError, StoreCorrupt, TableError
 from pinrank.lexical import FieldTerms
@@ -57,12 +56,11 @@ MERGING = Merging()
 
 @dataclass(frozen=True)
 class Made:
-    """What a new base is made of; made_of: hash of all else that decides a row, but the pin's own text."""
+    """What a new base is."""
 
     student_version: str
     shape: Shape
     num_shards: int = 4
-    made_of: str = ""
 
 
 class HashCollision(ValueError):
@@ -114,7 +112,6 @@ def build_from(folder: str | Path, batches: Batches, made: Made) -> Manifest:
         manifest = Manifest(
             generation=generation,
             student_version=made.student_version,
-            made_of=made.made_of,
             seed=seed,
             num_shards=made.num_shards,
             num_pins=entry.rows,
@@ -154,6 +151,13 @@ def update(
         grown = grown.model_copy(update={"num_pins": num_pins})
         publish(target, grown)
         return _merged(target, grown, merging)
+
+
+def merge(folder: str | Path, merging: Merging = MERGING) -> Manifest:
+    """Merge what has become many, as `update` does at its end: it may have been killed before."""
+    target = Path(folder).absolute()
+    with _writing(target):
+        return _merged(target, read_manifest(target), merging)
 
 
 def compact(folder: str | Path, first: int = 0) -> Manifest:
@@ -281,15 +285,9 @@ def _compacted(target: Path, manifest: Manifest, first: int) -> Manifest:
 
 def _newest(target: Path, manifest: Manifest, keep_deleted: bool) -> Iterator[tuple[Sequence[Columns], Picked]]:
     for shard in range(manifest.num_shards):
-        tables = [
-            _columns(segment, shard) for segment in reversed(open_segments(target, manifest, [shard], thorough=True))
-        ]
+        segments = open_segments(target, manifest, [shard], thorough=True)
+        tables = [segment.columns(shard) for segment in reversed(segments)]
         yield tables, pick(tables, keep_deleted)
-
-
-def _columns(segment: Segment, shard: int) -> Columns:
-    names = [name for name in segment.arrays if name not in ("starts", "keys")]
-    return {name: segment.of_shard(name, shard) for name in names} | {"keys": ~segment.of_shard("keys", shard)}
 
 
 def _plan(target: Path, manifest: Manifest) -> Plan:

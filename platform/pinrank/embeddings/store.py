@@ -95,6 +95,10 @@ class PinStore:
     def __len__(self) -> int:
         return self.num_pins
 
+    def holds(self, pin_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each pin is here: bool[N]."""
+        return find(self._segments, self.manifest.keys(pin_ids)).found_N
+
     def gather(self, pin_ids: Sequence[str]) -> Rows:
         """Look pins up.
 
