@@ -1,21 +1,18 @@
 """How a job that fills a folder shard by shard gets on: in the log, and as Ray metrics.
 
-    pinrank_rows_total, pinrank_tokens_total, ...   what was done, by job and worker (every number of the stream's rows)
-    pinrank_done_ratio                              share of the job's rows that are done, 0..1, by job
-    pinrank_remaining_seconds                       until the rest is done, by job
-
 A worker's label is its place among the workers as they first reported, so that labels stay few.
 """
 
+import collections
 import datetime
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
-from ray.util import metrics
+
+from pinrank.ray_metrics import Counter, Gauge, Metric
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +20,20 @@ LOG_EVERY_S = 5.0
 MOST_WORKERS = 256
 """Labels of workers; those that come later share the last one."""
 
-_NOT_NUMBERS = ("shard", "worker")
+_BY_WORKER = ("pipeline", "worker")
+DONE = {
+    "rows": Counter("pinrank_rows_total", "Rows that a job committed.", _BY_WORKER),
+    "graded": Counter("pinrank_graded_total", "Pairs that an engine graded.", _BY_WORKER),
+    "tokens": Counter("pinrank_tokens_total", "Tokens of the pairs that an engine graded.", _BY_WORKER),
+    "quarantined": Counter("pinrank_quarantined_total", "Rows that a worker set aside.", _BY_WORKER),
+    "busy_seconds": Counter("pinrank_engine_busy_seconds_total", "Time in which an engine graded.", _BY_WORKER),
+}
+"""What a shard's row may say of it."""
+
+RATIO = Gauge("pinrank_done_ratio", "Share of a job's rows that are done, 0..1.", ("pipeline",))
+REMAINING = Gauge("pinrank_remaining_seconds", "Until a job's rest is done.", ("pipeline",))
+
+METRICS: tuple[Metric, ...] = (*DONE.values(), RATIO, REMAINING)
 
 
 @dataclass
@@ -38,27 +48,24 @@ class Progress:
     rows_total: int
     clock: Callable[[], float] = time.monotonic
     workers: dict[str, str] = field(default_factory=dict)
-    passed: Counter[str] = field(default_factory=Counter)
-    by_worker: Counter[str] = field(default_factory=Counter)
+    passed: collections.Counter[str] = field(default_factory=collections.Counter)
+    by_worker: collections.Counter[str] = field(default_factory=collections.Counter)
     remaining_s: float = float("nan")
 
     def __post_init__(self) -> None:
-        self._counters: dict[str, metrics.Counter] = {}
-        self._ratio = metrics.Gauge("pinrank_done_ratio", "Share of a job's rows that are done.", ("job",))
-        self._remaining = metrics.Gauge("pinrank_remaining_seconds", "Until a job's rest is done.", ("job",))
         self._first: tuple[float, int] | None = None
         self._logged = self.clock()
 
     def add(self, shards: pa.Table) -> None:
-        """Take in shards that are committed: rows with `shard`, `worker`, `rows` and other numbers."""
+        """Take in shards that are committed: rows with `shard`, `worker`, `rows` and others of DONE."""
         for row in shards.to_pylist():
             worker = self._label(row["worker"])
             self.rows_done += row["rows"]
             self.by_worker[worker] += row["rows"]
-            for name in shards.column_names:
-                if name not in _NOT_NUMBERS and row[name]:
+            for name, counter in DONE.items():
+                if row.get(name):
                     self.passed[name] += row[name]
-                    self._counter(name).inc(row[name], {"job": self.job, "worker": worker})
+                    counter.add(row[name], self.job, worker)
         self._estimate()
         if self.clock() - self._logged >= LOG_EVERY_S or self.rows_done == self.rows_total:
             log.info("%s", self.line())
@@ -69,12 +76,15 @@ class Progress:
     def line(self) -> str:
         """What the log says: rows since the last line."""
         passed_s = max(self.clock() - self._logged, 1e-9)
-        speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in self.passed.items())
+        busy_s = self.passed["busy_seconds"] / max(len(self.workers), 1)
+        speeds = {name: number for name, number in self.passed.items() if name != "busy_seconds"}
+        speed = ", ".join(f"{number / passed_s:,.0f} {name}/s" for name, number in speeds.items())
+        busy = f", engines busy {min(busy_s / passed_s, 1.0):.0%}" if busy_s else ""
         share = self.rows_done / self.rows_total
         left = f", {datetime.timedelta(seconds=round(self.remaining_s))} left" if self.remaining_s > 0 else ""
         each = ", ".join(f"{name}: {self.by_worker[name] / passed_s:,.0f} rows/s" for name in sorted(self.by_worker))
         workers = f"; {each}" if len(self.workers) > 1 else ""
-        return f"{self.rows_done} of {self.rows_total} rows done ({share:.1%}), {speed}{left}{workers}"
+        return f"{self.rows_done} of {self.rows_total} rows done ({share:.1%}), {speed}{busy}{left}{workers}"
 
     def _estimate(self) -> None:
         now = self.clock()
@@ -83,14 +93,8 @@ class Progress:
         since, rows_then = self._first
         if self.rows_done > rows_then:
             self.remaining_s = (self.rows_total - self.rows_done) * (now - since) / (self.rows_done - rows_then)
-            self._remaining.set(self.remaining_s, {"job": self.job})
-        self._ratio.set(self.rows_done / self.rows_total, {"job": self.job})
+            REMAINING.set(self.remaining_s, self.job)
+        RATIO.set(self.rows_done / self.rows_total, self.job)
 
     def _label(self, worker: str) -> str:
         return self.workers.setdefault(worker, f"worker {min(len(self.workers), MOST_WORKERS)}")
-
-    def _counter(self, name: str) -> metrics.Counter:
-        if name not in self._counters:
-            said = f"{name.capitalize()} that a job did."
-            self._counters[name] = metrics.Counter(f"pinrank_{name}", said, ("job", "worker"))
-        return self._counters[name]

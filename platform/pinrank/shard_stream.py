@@ -113,7 +113,7 @@ def two_stages(todo: Todo, tasks: Tasks, stage: type, actors: Actors, job: objec
     )
 
 
-def reported(shard: str, **numbers: int) -> pa.Table:
-    """The row of an actor that has committed a shard: its `rows`, and other numbers that are worth a rate."""
+def reported(shard: str, **numbers: float) -> pa.Table:
+    """The row of an actor that has committed a shard: its `rows`, and other numbers of pinrank.shard_progress.DONE."""
     worker = ray.get_runtime_context().get_actor_id()
     return pa.table({"shard": [shard], "worker": [worker], **{name: [number] for name, number in numbers.items()}})

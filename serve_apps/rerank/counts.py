@@ -1,50 +1,76 @@
-"""What the service counts, as metrics of Ray: every label has few values.
+"""What the service counts, as metrics of Ray: every label has few values."""
 
-pinrank_query_cache_total        queries, by outcome: hit, miss
-pinrank_degraded_total           answers that took a step down, by step: text, lexical, input_order
-pinrank_answers_total            answers, by role: current, canary
-pinrank_releases_refused_total   releases that could not be opened, so that the one before went on
-pinrank_shadow_overlap           share of the ten best that the shadow has among its ten best, 0..1
-"""
+from typing import TYPE_CHECKING
 
-from functools import cache
+import numpy as np
 
-from ray.util import metrics
+from pinrank.levels import most_likely_level
+from pinrank.ray_metrics import Counter, Gauge, Histogram, Metric
 
-OVERLAPS = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0]
+if TYPE_CHECKING:
+    from serve_apps.rerank.asked import Ranked
+
+STAGE_BOUNDARIES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds: from a ranking of a few pins to hundreds of texts that are encoded in the request."""
+
+STAGE = Histogram(
+    "pinrank_stage_seconds", "Time that an answered request waited for a stage.", STAGE_BOUNDARIES, ("stage",)
+)
+ANSWERS = Counter("pinrank_answers_total", "Answers by the release's role.", ("role",))
+DEGRADED = Counter("pinrank_degraded_total", "Answers that took a step down.", ("step",))
+DOCUMENTS = Counter("pinrank_documents_total", "Documents of answered requests.")
+MISSING = Counter("pinrank_missing_pins_total", "Documents by id that no pin has.")
+LEVELS = Counter("pinrank_levels_total", "Documents that the student graded, by their likeliest level.", ("level",))
+QUERY_CACHE = Counter("pinrank_query_cache_total", "Queries by whether their vector was held.", ("outcome",))
+REFUSED = Counter("pinrank_releases_refused_total", "Releases that could not be opened; the one before went on.")
+OVERLAP = Histogram(
+    "pinrank_shadow_overlap",
+    "Share of the ten best that the shadow's ten best hold.",
+    (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0),
+)
+DRIFT = Gauge(
+    "pinrank_teacher_student_drift_levels", "Mean distance of the student's expected level from the teacher's."
+)
+
+METRICS: tuple[Metric, ...] = (
+    *(STAGE, ANSWERS, DEGRADED, DOCUMENTS, MISSING, LEVELS, QUERY_CACHE, REFUSED, OVERLAP, DRIFT),
+)
+
+_STAGES = {"encode": "encode", "candidates": "lookup", "rank": "rank"}
+"""The stages of an answer's stage_ms, as metrics and traces call them."""
 
 
 def count_cache(outcome: str) -> None:
     """A query's vector was there, or was not."""
-    _counter("pinrank_query_cache_total", "Queries by whether their vector was held.", "outcome").inc(
-        1.0, {"outcome": outcome}
-    )
+    QUERY_CACHE.add(1, outcome)
 
 
-def count_answer(role: str, steps: tuple[str, ...]) -> None:
-    """An answer, and the steps down that it took."""
-    _counter("pinrank_answers_total", "Answers by the release's role.", "role").inc(1.0, {"role": role})
-    for step in steps:
-        _counter("pinrank_degraded_total", "Answers that took a step down.", "step").inc(1.0, {"step": step})
+def count_answer(role: str, ranked: "Ranked", seconds: float) -> None:
+    """An answer that took so long: its stages, its documents, and the steps down that it took."""
+    ANSWERS.add(1, role)
+    STAGE.observe(seconds, "request")
+    for stage, stage_ms in ranked.stage_ms.items():
+        STAGE.observe(stage_ms / 1000, _STAGES[stage])
+    for step in ranked.degraded.split(",") if ranked.degraded else ():
+        DEGRADED.add(1, step)
+    graded = ranked.graded
+    DOCUMENTS.add(len(graded.found))
+    MISSING.add(graded.found.count(False))
+    levels_N = most_likely_level(graded.probabilities_NL[graded.graded_N])
+    for level, documents in enumerate(np.bincount(levels_N, minlength=1).tolist()):
+        LEVELS.add(documents, str(level))
 
 
 def count_refused() -> None:
     """A release could not be opened."""
-    _counter("pinrank_releases_refused_total", "Releases that could not be opened.", "kind").inc(1.0, {"kind": "any"})
+    REFUSED.add(1)
 
 
 def count_overlap(share: float) -> None:
     """How far a shadow's ranking agrees."""
-    _overlap().observe(share)
+    OVERLAP.observe(share)
 
 
-@cache
-def _counter(name: str, said: str, tag: str) -> metrics.Counter:
-    return metrics.Counter(name, said, (tag,))
-
-
-@cache
-def _overlap() -> metrics.Histogram:
-    return metrics.Histogram(
-        "pinrank_shadow_overlap", "Share of the ten best that the shadow's ten best hold.", boundaries=OVERLAPS
-    )
+def set_drift(levels: float) -> None:
+    """How far the student is from the teacher on what was asked of late, in levels."""
+    DRIFT.set(levels)

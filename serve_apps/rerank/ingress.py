@@ -1,6 +1,7 @@
 """The ingress of the graph: admits a request, chooses the release that answers it, and asks the ranker."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -47,12 +48,13 @@ class Rerank:
         are under way, 503 when a queue behind is full. Parts that are late or gone cost steps of the answer, not it.
         """
         self.live.start()
+        started = time.perf_counter()
         require_within_limits(asked, self.settings)
         version, role = self.live.choose(asked.query)
         question = await self._question(asked, version)
         async with self._admitted():
             ranked = await self._ranked(question)
-        count_answer(role, tuple((ranked.degraded or "").split(",")) if ranked.degraded else ())
+        count_answer(role, ranked, time.perf_counter() - started)
         if self.live.shadow is not None and self.live.shadow.has(asked.query):
             self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
         return ranked

@@ -100,11 +100,12 @@ class CaptionStage:
             raise self.refused
         name = batch.column("shard")[0].as_py()
         rows = pa.Table.from_struct_array(batch.column("pictures").combine_chunks().flatten())
+        quarantined = 0
         if not shard_path(self.job.output, name).exists():
-            self._commit(name, rows)
-        return reported(name, rows=rows.num_rows)
+            quarantined = self._commit(name, rows)
+        return reported(name, rows=rows.num_rows, quarantined=quarantined)
 
-    def _commit(self, name: str, rows: pa.Table) -> None:
+    def _commit(self, name: str, rows: pa.Table) -> int:
         captions, reasons = self._captions(rows)
         columns = {
             "caption": pa.array(captions, pa.string()),
@@ -115,6 +116,7 @@ class CaptionStage:
         folder = str(self.job.output / QUARANTINE)
         kept = quarantine(table, unreadable(reasons), folder, f"shard-{name}", name)
         commit_shard(kept.select(CAPTIONS.schema.names), self.job.output, name, self.job.captioning)
+        return int(rows.num_rows - kept.num_rows)
 
     def _captions(self, rows: pa.Table) -> tuple[list[str | None], list[str | None]]:
         """A caption or the reason for none, of each row; the same file is decoded and captioned once."""

@@ -20,6 +20,7 @@ from ray.data import Dataset
 
 from pinrank.errors import ModelError, PinrankError
 from pinrank.faults import Fault, fault
+from pinrank.labeling.busy import Busy
 from pinrank.labeling.parity import Probe, refuse_other_grades
 from pinrank.labeling.poison import Gate, Graded, Tries, grade_without_poison
 from pinrank.labeling.shards import WORK, Grading
@@ -137,6 +138,7 @@ class Grader:
         self.refused: PinrankError | None = None
         self.engine: Engine | None = None
         self.gate = Gate()
+        self.busy = Busy()
         try:
             self.engine = _open(job) if job.to_grade else None
         except PinrankError as error:
@@ -148,13 +150,15 @@ class Grader:
         name = batch.column("shard")[0].as_py()
         pairs = pa.Table.from_struct_array(batch.column("pairs").combine_chunks().flatten())
         graded = pairs.num_rows - pairs.column("token_ids").null_count
+        quarantined = 0
         if not shard_path(self.job.output, name).exists():
-            self.commit(name, pairs)
+            quarantined = self.commit(name, pairs)
         tokens = pc.sum(pc.list_value_length(pairs.column("token_ids"))).as_py() or 0
-        return reported(name, rows=pairs.num_rows, graded=graded, tokens=tokens)
+        numbers = {"graded": graded, "tokens": tokens, "quarantined": quarantined, "busy_seconds": self.busy.take()}
+        return reported(name, rows=pairs.num_rows, **numbers)
 
-    def commit(self, name: str, pairs: pa.Table) -> None:
-        """Grade a shard's pairs (TOKENISED) and write it."""
+    def commit(self, name: str, pairs: pa.Table) -> int:
+        """Grade a shard's pairs (TOKENISED) and write it; returns how many were set aside."""
         tries = Tries.of(self.job.output, name)
         unknown_N = pc.is_valid(pairs.column("token_ids")).to_numpy()
         graded = self._grade(prompts_of(pairs.filter(pa.array(unknown_N))), tries)
@@ -165,12 +169,13 @@ class Grader:
         kept = quarantine(labels, found, str(self.job.output / QUARANTINE), f"shard-{name}", name)
         commit_shard(kept, self.job.output, name, self.job.grading)
         tries.forget()
+        return int(pairs.num_rows - kept.num_rows)
 
     def _grade(self, prompts: Sequence[Prompt], tries: Tries) -> Graded:
         if self.engine is None:
             return Graded(np.empty((0, NUM_LEVELS), dtype=np.float32), {})
         try:
-            with self.gate.entered(tries):
+            with self.gate.entered(tries), self.busy.inside():
                 return grade_without_poison(self.engine.grade, prompts, tries)
         except EngineDead:
             log.exception("the engine is dead; this process ends, and Ray puts another in its place")

@@ -33,12 +33,9 @@ from pinrank.search_embedding.settings import SearchEmbeddingSettings
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import max_pin_tokens
 from pinrank.teacher import checkpoint
+from pinrank.training_record import TrainingRecord
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, attention_on, seed_step, set_rates, take_step
-
-log = logging.getLogger(__name__)
-
-STEPS_BETWEEN_LOGS = 25
 
 
 class Worker:
@@ -63,6 +60,7 @@ class Worker:
         self.optimizer = optimizer_of(self.towers, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.towers, self.optimizer)
+        self.record = TrainingRecord("search_embedding", self.settings.epochs * self.steps_per_epoch, self.rank)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the pairs."""
@@ -72,10 +70,8 @@ class Worker:
         batches = random_batches(len(self.learnt), self.settings.batch_size, seed, self.rank, self.num_ranks)
         for rows_B in islice(batches, done, None):
             loss = self.descend(rows_B)
+            self.record.step(self.progress.step, epoch, loss, samples=len(rows_B))
             self.progress.step += 1
-            if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
-                steps = self.settings.epochs * self.steps_per_epoch
-                log.info("search embedding step %d of %d, loss %.4f", self.progress.step, steps, loss)
             every = self.settings.checkpoint_every_steps
             if self.rank == 0 and every and self.progress.step % every == 0:
                 checkpoint.save(self.run.folder, self.progress, self.towers, self.optimizer)
@@ -102,7 +98,7 @@ class Worker:
             ray.train.report({})
             return
         metrics = {**self.before(), **self.measure(), "epoch": float(epoch + 1)}
-        log.info("search embedding epoch %d: %s", epoch + 1, metrics)
+        self.record.epoch(epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if self.progress.best_epoch == 0 or self.quality(metrics) > self.quality(self.progress.best_metrics):
             self.publish(metrics)

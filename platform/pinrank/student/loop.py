@@ -40,12 +40,10 @@ from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import tokenizer_of
 from pinrank.student.towers import build_towers, shortened
 from pinrank.teacher import checkpoint
+from pinrank.training_record import TrainingRecord
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, attention_on, seed_step, set_rates, take_step
 
-log = logging.getLogger(__name__)
-
-STEPS_BETWEEN_LOGS = 25
 DEV_BATCH = 128
 
 
@@ -75,6 +73,7 @@ class Worker:
         self.optimizer = optimizer_of(self.student, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.student, self.optimizer)
+        self.record = TrainingRecord("student", self.settings.epochs * self.steps_per_epoch, self.rank)
 
     def before_training(self) -> Student | FrozenStudent:
         """What learns."""
@@ -91,11 +90,9 @@ class Worker:
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the rows."""
         self.parallel.train()
-        steps = self.settings.epochs * self.steps_per_epoch
         for batch in self.batches(epoch, self.progress.step - epoch * self.steps_per_epoch):
             loss = self.descend(batch)
-            if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
-                log.info("student step %d of %d, epoch %d, loss %.4f", self.progress.step, steps, epoch + 1, loss)
+            self.record.step(self.progress.step, epoch, loss, samples=len(batch))
             self.progress.step += 1
             every = self.settings.checkpoint_every_steps
             if self.rank == 0 and every and self.progress.step % every == 0:
@@ -154,7 +151,7 @@ class Worker:
             return
         dev_logits_KNL, human = self.grade_dev()
         metrics = {"epoch": float(epoch + 1)} | dev_metrics(dev_logits_KNL, human, self.dims)
-        log.info("student epoch %d: %s", epoch + 1, {name: round(value, 4) for name, value in metrics.items()})
+        self.record.epoch(epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if quality(metrics) > quality(self.progress.best_metrics):
             checkpoint.keep_best(self.run.folder, epoch + 1, self.student, torch.from_numpy(dev_logits_KNL[0]))

@@ -47,12 +47,10 @@ from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
+from pinrank.training_record import TrainingRecord
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, seed_step, set_rates, take_step
 
-log = logging.getLogger(__name__)
-
-STEPS_BETWEEN_LOGS = 25
 PROBE_PAIRS = 512
 EVALUATION_BATCH = 128
 
@@ -81,19 +79,18 @@ class Worker:
         self.optimizer = optimizer_of(self.teacher, settings)
         self.rates = {phase.judged: self.rates_in(phase) for phase in self.phases}
         self.progress = checkpoint.resume(folder, self.teacher, self.optimizer)
+        self.record = TrainingRecord("teacher", self.phases[-1].first_step + self.phases[-1].steps, self.rank)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the phase's pairs."""
         self.parallel.train()
-        phase, last = self.phase_of(epoch), self.phases[-1]
+        phase = self.phase_of(epoch)
         if self.progress.step == phase.first_step:
             self.optimizer.state.clear()  # moments of one kind of target mislead the first steps on another
         done = self.progress.step - phase.first_step_of(epoch)
         for micro_batches in islice(self.steps_of(epoch), done, None):
             loss = self.descend(micro_batches)
-            if self.rank == 0 and self.progress.step % STEPS_BETWEEN_LOGS == 0:
-                steps = last.first_step + last.steps
-                log.info("teacher step %d of %d, epoch %d, loss %.4f", self.progress.step, steps, epoch + 1, loss)
+            self.record.step(self.progress.step, epoch, loss, samples=sum(map(len, micro_batches)))
             self.progress.step += 1
             every = self.settings.checkpoint_every_steps
             if self.rank == 0 and every and self.progress.step % every == 0:
@@ -126,7 +123,7 @@ class Worker:
             return
         dev_logits_NL = self.grade(self.dev)
         metrics = dev_metrics(dev_logits_NL, self.dev) | {"epoch": float(epoch + 1)}
-        log.info("teacher epoch %d: %s", epoch + 1, {name: round(value, 4) for name, value in metrics.items()})
+        self.record.epoch(epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if metrics["dev_spearman"] > self.progress.best_metrics.get("dev_spearman", -math.inf):
             checkpoint.keep_best(self.folder, epoch + 1, self.teacher, torch.from_numpy(dev_logits_NL))
