@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY = passive
 export RAY_worker_niceness = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo full test lint bench serve docs lock clean
+.PHONY: demo full test lint bench serve docs lock tools clean
 
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo --profile $(PROFILE) --data $(DATA)
@@ -22,7 +22,7 @@ demo: $(READY)
 full: PROFILE = full
 full: demo
 
-test: $(READY) lint
+test: $(READY) tools lint
 	$(BIN)/python -m pytest
 
 lint: $(READY)
@@ -53,6 +53,17 @@ $(READY): requirements/cpu.txt requirements/cpu-excludes.txt pyproject.toml
 		--excludes requirements/cpu-excludes.txt --requirements requirements/cpu.txt
 	$(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
+
+# Programs that some tests start, each with the Debian package that has it. As root a missing one is installed; without,
+# its tests are skipped, and in CI they fail (tests/debian.py).
+TOOLS := promtool:prometheus ip:iproute2
+MISSING = $(sort $(foreach tool,$(TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(tool)))),,$(lastword $(subst :, ,$(tool))))))
+
+tools:
+	@set -- $(MISSING); test $$# = 0 || if test "$$(id -u)" = 0 && command -v apt-get > /dev/null; then \
+		export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; apt-get -qq update; \
+		apt-get -qq install --no-install-recommends "$$@" > /dev/null || echo "could not install $$*" >&2; \
+	else echo "skipping the tests that need $$*: sudo apt-get install $$*" >&2; fi
 
 # Run after a change of dependencies; the GPU set must not see a local folder of CPU wheels.
 lock:
