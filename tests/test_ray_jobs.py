@@ -79,7 +79,7 @@ def test_pinrank_submits_a_job_that_says_what_it_is_and_ends_as_it_does(head: He
 
 
 def pinrank(head: Head, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pinrank.cli.app", *arguments]
+    command = [sys.executable, "-m", "pinrank", *arguments]
     environment = head.environment | {"PYTHONPATH": str(root / "platform")}
     return subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, timeout=JOB_TIMEOUT_S, check=False

@@ -3,12 +3,14 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from pinrank import registry as bundles
-from pinrank.__main__ import main
-from pinrank.errors import ModelError, StoreCorrupt
+from pinrank.cli.app import app
+from pinrank.errors import ModelError, SettingsError, StoreCorrupt
 from pinrank.release import folders_of, publish
 from pinrank.traffic import Share, Traffic, read_traffic, set_canary
 from tests.serve_apps.shop import Shop, make_shop
@@ -64,18 +66,29 @@ def test_no_share_is_given_to_a_release_that_is_not_there(tmp_path: Path) -> Non
     assert read_traffic(tmp_path) == Traffic()
 
 
-def test_the_command_line_publishes_promotes_shares_and_rolls_back(
-    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def run(*given: str) -> dict[str, object]:
-        assert main([given[0], "--registry", str(tmp_path), *given[1:]]) == 0
-        return json.loads(capsys.readouterr().out)
+def test_the_command_line_publishes_promotes_shares_and_rolls_back(shop: Shop, tmp_path: Path) -> None:
+    def run(command: str, *given: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [command, str(tmp_path), *given, "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
 
     version = run("publish", "--student", str(shop.student), "--pin_store", str(shop.pin_store))["version"]
-    assert run("status")["current"] is None
-    assert run("promote", "--version", version)["bundle"] == version
-    assert run("canary", "--version", version, "--share", "0.5")["canary"] == {"version": version, "share": 0.5}
-    assert run("canary")["canary"] is None
-    assert run("shadow", "--version", version)["shadow"]["share"] == 0.05
-    assert main(["rollback", "--registry", str(tmp_path)]) == 2
-    assert "no bundle was current before this one" in capsys.readouterr().err
+    assert run("traffic") == {"current": None, "canary": None, "shadow": None}
+    assert run("promote", version)["bundle"] == version
+    assert run("canary", version, "--share", "0.5")["canary"] == {"version": version, "share": 0.5}
+    assert run("canary", "--end")["canary"] is None
+    assert run("shadow", version)["shadow"]["share"] == 0.05
+    assert run("traffic")["current"] == version
+    with pytest.raises(ModelError, match="no bundle was current before this one"):
+        run("rollback")
+
+
+@pytest.mark.parametrize("given", [[], ["s@12345678", "--end"]])
+def test_a_share_is_given_to_a_release_or_ended(tmp_path: Path, given: list[str]) -> None:
+    with pytest.raises(SettingsError, match="or --end: one of the two"):
+        CliRunner().invoke(app, ["canary", str(tmp_path), *given], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("share", ["1.5", "-0.1", "half"])
+def test_a_share_is_no_more_than_all_queries(tmp_path: Path, share: str) -> None:
+    assert CliRunner().invoke(app, ["shadow", str(tmp_path), "s@12345678", "--share", share]).exit_code == 2

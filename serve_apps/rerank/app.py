@@ -85,7 +85,7 @@ def require_release(registry: Path) -> str:
     """The current release of a registry. Raises ModelError when there is none, or its parts do not belong together."""
     current = bundles.current(registry)
     if current is None:
-        raise ModelError(f"{registry}: no release is current. Publish one: python -m pinrank publish --promote.")
+        raise ModelError(f"{registry}: no release is current. Publish one: pinrank publish --promote.")
     student, pin_store = folders_of(registry, current.bundle)
     stored = read_manifest(pin_store).student_version
     require_of_one_student(read_card(student).version, stored, student, pin_store)

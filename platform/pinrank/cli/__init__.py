@@ -1,1 +1,1 @@
-"""The command `pinrank`: jobs, bundles, and whether a machine has what they need."""
+"""The command `pinrank`: jobs, releases, and whether a machine has what they need."""

@@ -18,7 +18,10 @@ def recipes(root: Path) -> dict[str, str]:
     """
     files = sorted(path for path in (root / FOLDER).glob("*.py") if not path.stem.startswith("_"))
     if not files:
-        raise SettingsError(f"{root}: holds no folder {FOLDER} with jobs. Go to the root of a checkout of pinrank.")
+        raise SettingsError(
+            f"{root}: holds no folder {FOLDER} with jobs, and the installed package has none. Get the repository of "
+            "pinrank, and run this in its root."
+        )
     return {path.stem: _first_line(path) for path in files}
 
 
