@@ -1,7 +1,9 @@
 """A tiny student with random weights, and a small world of pins for it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -10,8 +12,10 @@ from transformers import AutoTokenizer
 from pinrank import lexical
 from pinrank.evaluation.task import Task, from_tables
 from pinrank.lexical import LexicalStats
+from pinrank.student.batches import Prepare, collate
 from pinrank.student.declaration import read_declaration
 from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.feature_tables import FeatureTables, open_tables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.fit import fit
 from pinrank.student.model import Student, build_student
@@ -19,9 +23,10 @@ from pinrank.student.publish import Sealing, save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
 from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
-from tests.student.featured import examples
+from tests.student.featured import declaration, examples, write_tables
 
 TEXT = TextSettings(max_query_tokens=8, max_tokens=32)
+QUERIES = ("pasta", "Red  Sofa", "lemon", "寿司", "cake", "lamp", "a query that no table knows")
 TITLES = ("weeknight pasta", "red sofa", "lemon cake", "pasta with lemon", "寿司屋", "a small red lamp for a sofa", "")
 
 
@@ -108,3 +113,33 @@ def calibrated_student(
 ) -> StudentBundle:
     """The same student, published with dev pairs."""
     return published(tiny_settings, rows, tmp_path_factory.mktemp("tiny") / "student", dev_task)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A published student with the logits that training's own code gives, float32[Q, P, 5]."""
+
+    bundle: StudentBundle
+    tables: FeatureTables
+    logits_QPL: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def golden(
+    tmp_path_factory: pytest.TempPathFactory, tiny_settings: StudentSettings, rows: list[dict[str, str]]
+) -> Golden:
+    """A student that reads one feature of each kind."""
+    folder = tmp_path_factory.mktemp("golden")
+    tables = open_tables(
+        declaration(), str(write_tables(folder / "tables", QUERIES[:-1], [row["pin_id"] for row in rows]))
+    )
+    pairs = examples([(query, row) for query in QUERIES for row in rows])
+    stats = lexical.fit(lexical.field_terms(rows))
+    spec = fit(declaration(), pairs, stats, tables)
+    student = random_student(tiny_settings, spec).eval()
+    prepared = Prepare(tiny_settings.backbone, TEXT, stats, spec, tables)(pairs)
+    with torch.inference_mode():
+        logits_NL = student(*collate(prepared, pad_id=0).inputs(torch.device("cpu"))).numpy()
+    write(student, tiny_settings, spec, stats, folder / "student")
+    bundle = open_student(folder / "student").with_tables(tables)
+    return Golden(bundle, tables, logits_NL.reshape(len(QUERIES), len(rows), 5))

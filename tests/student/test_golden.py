@@ -3,54 +3,17 @@
 tests/serve_apps/test_rerank.py goes on from the store's rows to HTTP.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pytest
-import torch
 
 from pinrank import lexical
 from pinrank.embeddings import store
 from pinrank.embeddings.store import PinStore
-from pinrank.student.batches import Prepare, collate
-from pinrank.student.export import StudentBundle, open_student
-from pinrank.student.feature_tables import NO_TABLES, FeatureTables, open_tables
-from pinrank.student.fit import fit
-from pinrank.student.settings import StudentSettings
+from pinrank.student.feature_tables import NO_TABLES
 from pinrank.student.values import Known
-from tests.student.conftest import TEXT, random_student, write
-from tests.student.featured import declaration, examples, write_tables
-
-QUERIES = ("pasta", "Red  Sofa", "lemon", "寿司", "cake", "lamp", "a query that no table knows")
-
-
-@dataclass(frozen=True)
-class Golden:
-    """A published student with the logits that training's own code gives, float32[Q, P, 5]."""
-
-    bundle: StudentBundle
-    tables: FeatureTables
-    logits_QPL: np.ndarray
-
-
-@pytest.fixture(scope="module")
-def golden(tmp_path_factory: pytest.TempPathFactory, tiny_settings: StudentSettings, rows: list[dict[str, str]]):
-    folder = tmp_path_factory.mktemp("golden")
-    tables = open_tables(
-        declaration(), str(write_tables(folder / "tables", QUERIES[:-1], [row["pin_id"] for row in rows]))
-    )
-    pairs = examples([(query, row) for query in QUERIES for row in rows])
-    stats = lexical.fit(lexical.field_terms(rows))
-    spec = fit(declaration(), pairs, stats, tables)
-    student = random_student(tiny_settings, spec).eval()
-    prepared = Prepare(tiny_settings.backbone, TEXT, stats, spec, tables)(pairs)
-    with torch.inference_mode():
-        logits_NL = student(*collate(prepared, pad_id=0).inputs(torch.device("cpu"))).numpy()
-    write(student, tiny_settings, spec, stats, folder / "student")
-    bundle = open_student(folder / "student").with_tables(tables)
-    return Golden(bundle, tables, logits_NL.reshape(len(QUERIES), len(rows), 5))
+from tests.student.conftest import QUERIES, Golden
 
 
 def served(
