@@ -1,22 +1,24 @@
 """From graded groups of documents to the answer. N documents, L = 5 levels."""
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pinrank.levels import NUM_LEVELS, expected_level, most_likely_level, score
-from serve_apps.rerank.messages import Meta, RerankRequest, RerankResponse, Result, StageTimes
+from serve_apps.rerank.messages import Explained, Meta, RerankRequest, RerankResponse, Result
 
 if TYPE_CHECKING:
+    from pinrank.student.explanation import Explanation
     from serve_apps.rerank.asked import Ranked
 
 DECIMALS = 6
 """Figures are rounded here, in the answer and before sorting: the last bits of a matrix product depend on where a row
 lies in it, and equal documents must tie."""
+
+STAGES = ("encode", "candidates", "rank")
 
 
 @dataclass(frozen=True)
@@ -80,27 +82,88 @@ def ranking(graded: GradedDocuments) -> NDArray[np.intp]:
     return np.argsort(worse_N - graded.scores(), kind="stable")
 
 
-def answer(request: RerankRequest, ranked: "Ranked") -> RerankResponse:
-    """The answer to a request whose documents are graded."""
+def answer(request: RerankRequest, ranked: "Ranked", request_id: str) -> RerankResponse:
+    """The answer in Cohere's form to a request whose documents are graded."""
+    best = ranking(ranked.graded)[: request.top_n]
+    return {"id": request_id, "results": results(request, ranked, best), "meta": meta(ranked)}
+
+
+def meta(ranked: "Ranked") -> Meta:
+    """Who graded, how completely and how fast."""
+    told: Meta = {
+        "api_version": {"version": "2"},
+        "model": ranked.model,
+        "not_graded": int(np.count_nonzero(~ranked.graded.graded_N)),
+        "stage_ms": {stage: ranked.stage_ms.get(stage, 0.0) for stage in STAGES},  # type: ignore[typeddict-item]
+    }
+    if ranked.degraded is not None:
+        told["degraded"] = ranked.degraded
+    return told
+
+
+def results(request: RerankRequest, ranked: "Ranked", best: NDArray[np.intp]) -> list[Result]:
+    """The documents at these positions, in this order, with what the request asks of them."""
     graded = ranked.graded
-    scores_N, order = graded.scores(), ranking(graded)[: request.top_n].tolist()
-    meta = Meta(
-        model=ranked.model,
-        degraded=ranked.degraded,
-        not_graded=int(np.count_nonzero(~graded.graded_N)),
-        stage_ms=StageTimes(**ranked.stage_ms),
-    )
-    results = [_result(request, graded, scores_N, position) for position in order]
-    return RerankResponse(id=uuid.uuid4().hex, results=results, meta=meta)
-
-
-def _result(request: RerankRequest, graded: GradedDocuments, scores_N: NDArray[np.float64], position: int) -> Result:
-    result = Result(index=position, relevance_score=float(scores_N[position]), found=graded.found[position])
+    order, scores = best.tolist(), graded.scores()[best].tolist()
+    told: list[Result] = [
+        {"index": position, "relevance_score": score} for position, score in zip(order, scores, strict=True)
+    ]
+    for result, position in zip(told, order, strict=True):
+        if (found := graded.found[position]) is not None:
+            result["found"] = found
     if request.return_documents:
-        result.document = request.documents[position]
-    if request.return_levels and graded.graded_N[position]:
-        probabilities_L = graded.probabilities_NL[position]
-        result.level = int(most_likely_level(probabilities_L))
-        result.expected_level = round(float(expected_level(probabilities_L)), DECIMALS)
-        result.probabilities = np.round(probabilities_L, DECIMALS).tolist()
-    return result
+        for result, position in zip(told, order, strict=True):
+            document = request.documents[position]
+            result["document"] = {"text": document} if isinstance(document, str) else document
+    if request.return_levels:
+        _add_levels(told, levels(graded, best))
+    if ranked.explained:
+        for result, position in zip(told, order, strict=True):
+            if position in ranked.explained:
+                result["explanation"] = explanation_of(ranked.explained[position])
+    return told
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Of each document: the likeliest level, the expected one and the five probabilities; None when not graded."""
+
+    likeliest: list[int | None]
+    expected: list[float | None]
+    probabilities: list[list[float] | None]
+
+
+def levels(graded: GradedDocuments, best: NDArray[np.intp]) -> Levels:
+    """The levels of the documents at these positions, in this order."""
+    probabilities_NL, graded_N = graded.probabilities_NL[best], graded.graded_N[best].tolist()
+
+    def where_graded(column: NDArray[Any]) -> list[Any]:
+        return [value if is_graded else None for value, is_graded in zip(column.tolist(), graded_N, strict=True)]
+
+    return Levels(
+        where_graded(np.asarray(most_likely_level(probabilities_NL))),
+        where_graded(np.round(expected_level(probabilities_NL), DECIMALS)),
+        where_graded(np.round(probabilities_NL, DECIMALS)),
+    )
+
+
+def _add_levels(told: Sequence[Result], levels: Levels) -> None:
+    columns = zip(levels.likeliest, levels.expected, levels.probabilities, strict=True)
+    for result, (likeliest, expected, probabilities) in zip(told, columns, strict=True):
+        if likeliest is not None and expected is not None and probabilities is not None:
+            result["level"], result["expected_level"], result["probabilities"] = likeliest, expected, probabilities
+
+
+def explanation_of(explanation: "Explanation") -> Explained:
+    """An explanation as answers give it."""
+    return {
+        "base": round(explanation.base, DECIMALS),
+        "contributions": _rounded(explanation.contributions),
+        "features": {
+            name: None if value is None else round(value, DECIMALS) for name, value in explanation.values.items()
+        },
+    }
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(number, DECIMALS) for name, number in numbers.items()}

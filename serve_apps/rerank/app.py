@@ -18,6 +18,7 @@ from pinrank.embeddings.store import read_manifest
 from pinrank.errors import ModelError
 from pinrank.release import folders_of, require_of_one_student
 from pinrank.student.export import read_card
+from serve_apps.rerank.api_keys import read_hashes
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.pin_embeddings import PinEmbeddings
 from serve_apps.rerank.query_encoder import QueryEncoder
@@ -37,10 +38,13 @@ DRAINED_CHECK_S = 0.2
 def build(settings: RerankSettings) -> Application:
     """Bind the deployments of the topology; refuses a student and a pin store that do not belong together.
 
-    Raises ModelError or StoreCorrupt when a folder cannot be opened, or when the store holds another student's rows.
+    Raises ModelError or StoreCorrupt when a folder cannot be opened, or when the store holds another student's rows,
+    and SettingsError for a file of API keys that is none.
     """
     settings = absolute(settings)
     version = require_one_student(settings)
+    if settings.api_keys is not None:
+        read_hashes(Path(settings.api_keys))
     # More than max_in_flight, so that the ingress itself answers 429 in the service's own form.
     ingress = deployed(serve.ingress()(Rerank), settings, max_ongoing_requests=2 * settings.max_in_flight)
     alone = settings.topology == "split" or not settings.fuse_encoder
@@ -64,9 +68,9 @@ def deployed(part: type, settings: RerankSettings, max_ongoing_requests: int = I
 
 
 def absolute(settings: RerankSettings) -> RerankSettings:
-    """The settings with folders that mean the same in every process."""
-    folders = {name: getattr(settings, name) for name in ("student", "pin_store", "registry")}
-    resolved = {name: str(Path(folder).resolve()) for name, folder in folders.items() if folder is not None}
+    """The settings with paths that mean the same in every process."""
+    paths = {name: getattr(settings, name) for name in ("student", "pin_store", "registry", "api_keys")}
+    resolved = {name: str(Path(path).resolve()) for name, path in paths.items() if path is not None}
     return settings.model_copy(update=resolved)
 
 

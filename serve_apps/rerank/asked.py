@@ -1,11 +1,14 @@
 """What stands between HTTP and the graph: a request in no particular form, and what the graph answers. N documents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pinrank.student.explanation import Explanation
 from serve_apps.rerank.answer import GradedDocuments
-from serve_apps.rerank.messages import Document
+
+PairFeatures = Sequence[Mapping[str, Any] | None] | Mapping[str, Sequence[Any]]
+"""Of each document by name, or by name of each document."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,7 @@ class Asked:
     """A query with N documents as columns; a document is a pin by its id, a text, or both, the text standing in.
 
     query_features and pair_features as they came, to be checked against the student that answers. timeout_ms: what the
-    answer may take.
+    answer may take. explain: so many of the best are explained.
     """
 
     query: str
@@ -21,8 +24,9 @@ class Asked:
     texts: Sequence[str | None]
     query_locale: str | None = None
     query_features: Mapping[str, Any] | None = None
-    pair_features: Sequence[Document] = ()
+    pair_features: PairFeatures = ()
     timeout_ms: float | None = None
+    explain: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,7 +37,8 @@ class Ranked:
     """The documents graded, in the order asked, and by which version.
 
     stage_ms: milliseconds that the request waited, by stage. degraded: the steps that the answer fell back to, or None.
-    cache: whether the query's vector was there already; None where there is none.
+    cache: whether the query's vector was there already; None where there is none. explained: by position, those of the
+    best documents that the student graded.
     """
 
     graded: GradedDocuments
@@ -41,3 +46,4 @@ class Ranked:
     stage_ms: Mapping[str, float]
     degraded: str | None = None
     cache: Literal["hit", "miss"] | None = None
+    explained: Mapping[int, Explanation] = field(default_factory=dict)

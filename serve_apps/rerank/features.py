@@ -10,7 +10,7 @@ import pyarrow as pa
 from pinrank.student.declaration import Categorical, Numeric
 from pinrank.student.features import FeatureSpec
 from pinrank.student.values import NUMBER, WORDS, Values, unit
-from serve_apps.rerank.messages import Document
+from serve_apps.rerank.asked import PairFeatures
 from serve_apps.rerank.problems import Problem
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -46,19 +46,36 @@ def query_values(given: Mapping[str, Any] | None, spec: FeatureSpec) -> Values:
     )
 
 
-def pair_values(documents: Sequence[Document], spec: FeatureSpec) -> Values | None:
+def pair_values(given: PairFeatures, spec: FeatureSpec) -> Values | None:
     """What a request says of its query with each document, a row each; None where it says nothing."""
-    if all(document.pair_features is None for document in documents):
-        return None
+    if isinstance(given, Mapping):
+        return _of_columns(given, spec) if given else None
+    return _of_documents(given, spec) if any(each is not None for each in given) else None
+
+
+def _of_documents(given: Sequence[Mapping[str, Any] | None], spec: FeatureSpec) -> Values:
     declared = spec.declared.pair.numeric
-    columns: dict[str, list[float | None]] = {name: [None] * len(documents) for name in declared}
-    for place, document in enumerate(documents):
-        given = document.pair_features or {}
+    columns: dict[str, list[float | None]] = {name: [None] * len(given) for name in declared}
+    for place, of_document in enumerate(given):
         where = f"documents[{place}].pair_features"
-        _refuse_unknown(given, tuple(declared), where)
-        for name, value in given.items():
+        _refuse_unknown(of_document or {}, tuple(declared), where)
+        for name, value in (of_document or {}).items():
             columns[name][place] = None if value is None else _number(value, declared[name], f"{where}.{name}")
-    return Values(len(documents), {name: pa.array(column, NUMBER) for name, column in columns.items()})
+    return Values(len(given), {name: pa.array(column, NUMBER) for name, column in columns.items()})
+
+
+def _of_columns(given: Mapping[str, Sequence[Any]], spec: FeatureSpec) -> Values:
+    declared = spec.declared.pair.numeric
+    _refuse_unknown(given, tuple(declared), "pair_features")
+    columns = {
+        name: [
+            None if value is None else _number(value, declared[name], f"pair_features.{name}[{place}]")
+            for place, value in enumerate(column)
+        ]
+        for name, column in given.items()
+    }
+    num_pins = len(next(iter(given.values())))
+    return Values(num_pins, {name: pa.array(column, NUMBER) for name, column in columns.items()})
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from pinrank.errors import ModelError
+from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.asked import Asked, Ranked
 from serve_apps.rerank.counts import count_answer
 from serve_apps.rerank.deadline import Deadline
+from serve_apps.rerank.embeddings import Embedded, EmbeddingsRequest, kind_of, texts_of
 from serve_apps.rerank.features import pair_values, query_values
-from serve_apps.rerank.limits import require_within_limits
+from serve_apps.rerank.limits import require_few_texts, require_within_limits
 from serve_apps.rerank.live import Live
 from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.problems import Problem
@@ -58,6 +61,32 @@ class Rerank:
         if self.live.shadow is not None and self.live.shadow.has(asked.query):
             self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
         return ranked
+
+    async def embed(self, asked: EmbeddingsRequest) -> tuple[Embedded, str]:
+        """Vectors of texts by the current release, and its version. Raises Problem as `rank`."""
+        self.live.start()
+        version, kind, texts = self.live.current, kind_of(asked), texts_of(asked)
+        require_few_texts(texts, kind, self.settings)
+        async with self._admitted():
+            try:
+                return await self.encoder.embed(version, kind, texts, asked.dimensions), version
+            except ModelError as cause:
+                raise Problem(422, "invalid_request", str(cause)) from cause
+            except (OVERLOADED, *GONE) as cause:
+                raise unavailable() from cause
+
+    async def count_tokens(self, asked: Asked, version: str) -> int:
+        """Tokens of the query and of the documents that came as texts, as a version reads them; 0 where it is gone."""
+        texts = [text for pin_id, text in zip(asked.ids, asked.texts, strict=True) if pin_id is None]
+        try:
+            counted: int = await self.encoder.count_tokens(version, asked.query, texts)
+        except (OVERLOADED, *GONE):
+            return 0
+        return counted
+
+    def spec(self) -> FeatureSpec:
+        """The features of the release that answers here."""
+        return self.specs.now(self.live.current)
 
     def models(self) -> Sequence[str]:
         """The release that answers here, then the one that a share of queries meets."""

@@ -1,5 +1,7 @@
 """What a request may ask for, by the settings."""
 
+from collections.abc import Sequence
+
 from serve_apps.rerank.asked import Asked
 from serve_apps.rerank.problems import Problem
 from serve_apps.rerank.settings import RerankSettings
@@ -14,6 +16,21 @@ def require_within_limits(asked: Asked, settings: RerankSettings) -> None:
     if texts > settings.max_texts:
         message = f"documents: {texts} come as text, the limit is {settings.max_texts}; send ids of embedded pins"
         raise Problem(422, "too_many_documents", message)
-    if len(asked.query) > settings.max_query_chars:
-        message = f"query: {len(asked.query)} characters are too many, the limit is {settings.max_query_chars}"
+    require_short_query(asked.query, "query", settings)
+
+
+def require_few_texts(texts: Sequence[str], kind: str, settings: RerankSettings) -> None:
+    """Raise Problem 422 for more texts to embed, or a longer query among them, than the settings allow."""
+    if len(texts) > settings.max_texts:
+        message = f"input: {len(texts)} texts are too many, the limit is {settings.max_texts}"
+        raise Problem(422, "too_many_documents", message)
+    if kind == "query":
+        for place, query in enumerate(texts):
+            require_short_query(query, f"input[{place}]", settings)
+
+
+def require_short_query(query: str, where: str, settings: RerankSettings) -> None:
+    """Raise Problem 422 for a longer query than the settings allow."""
+    if len(query) > settings.max_query_chars:
+        message = f"{where}: {len(query)} characters are too many, the limit is {settings.max_query_chars}"
         raise Problem(422, "invalid_request", message)

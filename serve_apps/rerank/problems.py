@@ -1,10 +1,12 @@
 """Every answer that is not 2xx has the body {"error": message, "error_type": type}.
 
 400 malformed_json      the body is no JSON, or none that a parser can hold
+401 unauthorized        no API key, or none that is known, where the settings name a file of them
 404 not_found           no such path
 405 method_not_allowed
+408 body_too_slow       the body did not come within body_timeout_s
 413 body_too_large      more bytes than body_limit_bytes
-422 invalid_request     JSON that is no rerank request: the message names the field
+422 invalid_request     JSON that is no request of this form: the message names the field
 422 too_many_documents  more than max_documents
 429 overloaded          max_in_flight rankings are under way; Retry-After says when to come again
 500 internal            a bug: the replica's log has its traceback
@@ -15,12 +17,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 SHOWN = 3
 """How many faults of a request an answer names before it only counts."""
+
+NO_JSON = "Invalid JSON: "
+"""How pydantic begins to say what is wrong with JSON."""
+
+KINDS = ("<text>", "<other>")
+"""How a fault's place names the form of a field that has two."""
 
 _TYPES = {400: "malformed_json", 404: "not_found", 405: "method_not_allowed"}
 
@@ -40,15 +47,11 @@ class Problem(Exception):
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Make the app answer its own, FastAPI's and unforeseen errors in the one form."""
+    """Make the app answer its own, Starlette's and unforeseen errors in the one form."""
 
     @app.exception_handler(Problem)
     async def problem(request: Request, cause: Problem) -> JSONResponse:
         return cause.response()
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, cause: RequestValidationError) -> JSONResponse:
-        return of_faults(cause.errors()).response()
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, cause: HTTPException) -> JSONResponse:
@@ -61,26 +64,30 @@ def answer_problems(app: FastAPI) -> None:
 
 
 def of_faults(faults: Sequence[Mapping[str, Any]]) -> Problem:
-    """FastAPI's list of faults as one problem: 400 where the body is no JSON, else 422."""
+    """The faults that pydantic found in a body as one problem: 400 where it is no JSON, else 422."""
     if faults and faults[0]["type"] == "json_invalid":
-        reason = faults[0].get("ctx", {}).get("error", "no JSON")
-        return Problem(400, "malformed_json", f"the body is no JSON: {reason} at character {faults[0]['loc'][-1]}")
-    if any(fault["type"] == "missing" and fault["loc"] == ("body",) for fault in faults):
-        return Problem(400, "malformed_json", "the body is empty")
-    if any(fault["loc"] == ("body",) for fault in faults):
-        message = "the body must be a JSON object, sent with 'content-type: application/json'"
-        return Problem(422, "invalid_request", message)
+        return Problem(400, "malformed_json", f"the body is no JSON: {str(faults[0]['msg']).removeprefix(NO_JSON)}")
+    if any(not fault["loc"] for fault in faults):
+        return no_object()
     told = "; ".join(f"{_name(fault['loc'])}: {_reason(fault)}" for fault in faults[:SHOWN])
     more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     return Problem(422, "invalid_request", told + more)
 
 
+def no_object() -> Problem:
+    """The body may be JSON, but no object, or does not say that it is JSON."""
+    message = "the body must be a JSON object, sent with 'content-type: application/json'"
+    return Problem(422, "invalid_request", message)
+
+
 def _name(location: Sequence[str | int]) -> str:
-    """('body', 'documents', 3, 'text') becomes documents[3].text."""
-    parts = [part for part in location if part != "body"]
+    """('documents', 3, '<other>', 'text') becomes documents[3].text."""
+    parts = [part for part in location if part not in KINDS]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
 
 
 def _reason(fault: Mapping[str, Any]) -> str:
+    if fault["type"] in ("string_too_short", "string_pattern_mismatch"):
+        return "must not be empty"
     reason = str(fault["msg"]).removeprefix("Value error, ")
-    return "must not be empty" if fault["type"] == "string_too_short" else reason[:1].lower() + reason[1:]
+    return reason[:1].lower() + reason[1:]

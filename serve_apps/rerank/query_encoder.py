@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
-from pinrank.student.export import StudentBundle
+from pinrank.student.export import StudentBundle, max_pin_tokens
 from pinrank.text import tidy
 from serve_apps.rerank.batches import Batches
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.counts import count_cache
+from serve_apps.rerank.embeddings import Embedded, Kind, embed
 from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.query_cache import Key, Outcome, QueryCache, Vector
 from serve_apps.rerank.releases import first_version, open_version
@@ -45,6 +46,14 @@ class QueryEncoder:
         """Documents that came as text, as the pin store would hold them."""
         return await asyncio.to_thread(candidates_of_texts, await self.students.get(version), texts)
 
+    async def embed(self, version: str, kind: Kind, texts: Sequence[str], dimensions: int | None) -> Embedded:
+        """Vectors of texts for others. Raises ModelError for dimensions that the student was not trained for."""
+        return await asyncio.to_thread(embed, await self.students.get(version), kind, texts, dimensions)
+
+    async def count_tokens(self, version: str, query: str, texts: Sequence[str]) -> int:
+        """How many tokens the towers read of a query and texts, special ones included."""
+        return await asyncio.to_thread(count_tokens, await self.students.get(version), query, texts)
+
     async def prepare(self, version: str) -> None:
         """Open a version before requests name it. Raises what opening raises."""
         await asyncio.to_thread(warm, await self.students.get(version))
@@ -70,6 +79,13 @@ def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidat
     rows_NR = bundle.pin_rows(bundle.encode_pins(once))[which_N]
     terms = field_terms([{"locale": None, "title": text} for text in tidied], bundle.stats.words)
     return Candidates(rows_NR=rows_NR, terms=terms, found_N=np.ones(len(texts), dtype=bool))
+
+
+def count_tokens(bundle: StudentBundle, query: str, texts: Sequence[str]) -> int:
+    """Tokens of a query by the query tower and of texts by the pin tower, cut where the towers cut."""
+    of_query = bundle.encoder.tokens([tidy(query)], bundle.text.max_query_tokens)
+    of_texts = bundle.pin_encoder.tokens([tidy(text) for text in texts], max_pin_tokens(bundle.text))
+    return sum(map(len, (*of_query, *of_texts)))
 
 
 def warm(bundle: StudentBundle) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pinrank.lexical import field_terms
+from pinrank.student.explanation import Explanation
 from pinrank.student.export import StudentBundle
 from pinrank.student.values import Values
 from pinrank.text import tidy
@@ -23,6 +24,7 @@ from serve_apps.rerank.answer import GradedDocuments, GradedGroup, join
 from serve_apps.rerank.asked import Ranked
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.deadline import Deadline, timed
+from serve_apps.rerank.explaining import explained_best
 from serve_apps.rerank.grading import grade, grade_by_words
 from serve_apps.rerank.inline import inline
 from serve_apps.rerank.query_cache import Outcome, Vector
@@ -74,7 +76,20 @@ class Ranking:
             encoding.cancel()
         graded, rank_ms = await timed(inline(len(self.asked), lambda: self._graded(groups, query_D)))
         stage_ms = {"encode": encode_ms, "candidates": candidates_ms, "rank": rank_ms}
-        return Ranked(graded, self.question.version, stage_ms, named(self.steps), outcome)
+        explained = await self._explained(groups, query_D, graded) if self.asked.explain else {}
+        return Ranked(graded, self.question.version, stage_ms, named(self.steps), outcome, explained)
+
+    async def _explained(
+        self, groups: Sequence[Group], query_D: Vector | None, graded: GradedDocuments
+    ) -> dict[int, Explanation]:
+        """Explanations of the best documents, by position; none without the query's vector."""
+        if query_D is None:
+            return {}
+        pairs, values = self.question.pair_values, self.question.query_values
+        known = [(group.positions_G, group.with_pairs(pairs)) for group in groups if group.encoded]
+        return await asyncio.to_thread(
+            explained_best, self.bundle, self.asked.query, query_D, values, known, graded, self.asked.explain
+        )
 
     async def _encoded(
         self, encoding: "asyncio.Future[tuple[tuple[Vector, Outcome], float]]"

@@ -5,6 +5,8 @@ import pytest
 
 from serve_apps.rerank.answer import GradedDocuments, GradedGroup, answer, join, ranking
 from serve_apps.rerank.asked import Ranked
+from serve_apps.rerank.by_ids import RankRequest, rank_answer
+from serve_apps.rerank.jina import JinaRequest, jina_answer
 from serve_apps.rerank.messages import RerankRequest
 
 TIMES = {"encode": 1.0, "candidates": 1.0, "rank": 1.0}
@@ -53,33 +55,58 @@ def test_a_text_stands_in_for_an_unknown_id() -> None:
 def test_an_answer_holds_what_was_asked_for() -> None:
     request = RerankRequest(query="q", documents=["a", {"id": "p"}, "c"], top_n=2, return_levels=True)
     graded = join([group([1], [1], [False], by_id=True), group([0, 2], [2, 5])], 3)
-    given = answer(request, ranked(graded, "student@1", "input_order"))
-    assert [result.index for result in given.results] == [2, 0]
-    best = given.results[0]
-    assert (best.relevance_score, best.level, best.expected_level) == (1.0, 5, 5.0)
-    assert best.probabilities == [0, 0, 0, 0, 1]
-    assert (given.meta.model, given.meta.not_graded, given.meta.degraded) == ("student@1", 1, "input_order")
-    assert best.document is None
+    given = answer(request, ranked(graded, "student@1", "input_order"), "r-1")
+    assert [result["index"] for result in given["results"]] == [2, 0]
+    assert given["results"][0] == {
+        "index": 2,
+        "relevance_score": 1.0,
+        "level": 5,
+        "expected_level": 5.0,
+        "probabilities": [0, 0, 0, 0, 1],
+    }
+    meta = given["meta"]
+    assert (given["id"], meta["model"], meta["not_graded"], meta["degraded"]) == ("r-1", "student@1", 1, "input_order")
 
 
 def test_levels_and_documents_are_left_out_unless_asked_for() -> None:
-    request = RerankRequest(query="q", documents=["a"])
-    plain = answer(request, ranked(join([group([0], [3])], 1))).model_dump(exclude_none=True)["results"]
-    assert plain == [{"index": 0, "relevance_score": 0.5}]
+    graded = ranked(join([group([0], [3])], 1))
+    assert answer(RerankRequest(query="q", documents=["a"]), graded, "r")["results"] == [
+        {"index": 0, "relevance_score": 0.5}
+    ]
     request = RerankRequest(query="q", documents=["a"], return_documents=True)
-    with_text = answer(request, ranked(join([group([0], [3])], 1))).model_dump(exclude_none=True)["results"]
-    assert with_text == [{"index": 0, "relevance_score": 0.5, "document": {"text": "a"}}]
+    assert answer(request, graded, "r")["results"] == [{"index": 0, "relevance_score": 0.5, "document": {"text": "a"}}]
 
 
 def test_an_unknown_pin_has_score_zero_and_no_level() -> None:
     request = RerankRequest(query="q", documents=[{"id": "p"}], return_levels=True)
-    given = answer(request, ranked(join([group([0], [5], [False], by_id=True)], 1)))
-    assert given.results[0].model_dump(exclude_none=True) == {"index": 0, "relevance_score": 0.0, "found": False}
+    given = answer(request, ranked(join([group([0], [5], [False], by_id=True)], 1)), "r")
+    assert given["results"] == [{"index": 0, "relevance_score": 0.0, "found": False}]
 
 
 def test_scores_that_differ_in_the_last_bits_tie() -> None:
     probabilities = np.array([[0.2, 0.2, 0.2, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2 - 1e-9, 0.2 + 1e-9]])
     graded = join([GradedGroup(np.arange(2), probabilities, np.ones(2, dtype=bool), looked_up=False)], 2)
-    given = answer(RerankRequest(query="q", documents=["a", "b"]), ranked(graded))
-    assert [result.index for result in given.results] == [0, 1]
-    assert given.results[0].relevance_score == pytest.approx(0.5)
+    given = answer(RerankRequest(query="q", documents=["a", "b"]), ranked(graded), "r")
+    assert [result["index"] for result in given["results"]] == [0, 1]
+    assert given["results"][0]["relevance_score"] == pytest.approx(0.5)
+
+
+def test_jinas_form_repeats_documents_and_counts_tokens() -> None:
+    graded = ranked(join([group([0, 1], [1, 3])], 2), "student@1")
+    request = JinaRequest(query="q", documents=["a", {"text": "b"}], top_n=0)
+    given = jina_answer(request, graded, "r", 7)
+    assert (given["model"], given["usage"]) == ("student@1", {"prompt_tokens": 7, "total_tokens": 7})
+    assert given["results"] == [
+        {"index": 1, "relevance_score": 0.5, "document": {"text": "b"}},
+        {"index": 0, "relevance_score": 0.0, "document": {"text": "a"}},
+    ]
+
+
+def test_pins_by_id_are_answered_in_columns() -> None:
+    graded = join([group([0, 1, 2], [2, 5, 1], [True, True, False], by_id=True)], 3)
+    request = RankRequest(query="q", pin_ids=["a", "b", "gone"], return_levels=True)
+    given = rank_answer(request, ranked(graded), "r")
+    assert (given["pin_ids"], given["scores"]) == (["b", "a", "gone"], [1.0, 0.25, 0.0])
+    assert (given["levels"], given["expected_levels"]) == ([5, 2, None], [5.0, 2.0, None])
+    assert (given["probabilities"][0], given["probabilities"][2]) == ([0, 0, 0, 0, 1], None)
+    assert given["not_found"] == ["gone"]

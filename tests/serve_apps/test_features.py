@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from pinrank.student.features import FeatureSpec
 from pinrank.student.values import Values
 from serve_apps.rerank.features import pair_values, query_values
-from serve_apps.rerank.messages import Document
 from serve_apps.rerank.problems import Problem
 from tests.student.test_features import spec
 
@@ -68,18 +67,26 @@ def test_a_student_of_texts_alone_has_none() -> None:
 
 
 def test_features_of_pairs_have_a_row_a_document() -> None:
-    documents = [Document(id="a", pair_features={"shown": 3}), Document(id="b"), Document(text="c", pair_features={})]
-    values = pair_values(documents, SPEC)
+    values = pair_values([{"shown": 3}, None, {}], SPEC)
     assert values is not None and values.numbers["shown"].to_pylist() == [3.0, None, None]
-    assert pair_values(documents[1:2], SPEC) is None
+    assert pair_values([None], SPEC) is None
+
+
+def test_features_of_pairs_come_in_columns_too() -> None:
+    values = pair_values({"shown": [3, None, 4.5]}, SPEC)
+    assert values is not None and values.numbers["shown"].to_pylist() == [3.0, None, 4.5]
+    assert pair_values({}, SPEC) is None
 
 
 def test_a_mistake_in_a_document_names_it() -> None:
-    documents = [Document(id="a"), Document(id="b", pair_features={"shown": -3})]
     with pytest.raises(Problem, match=r"^documents\[1\]\.pair_features\.shown: must not be negative"):
-        pair_values(documents, SPEC)
+        pair_values([None, {"shown": -3}], SPEC)
     with pytest.raises(Problem, match=r"^documents\[0\]\.pair_features\.saves: the student has no such feature"):
-        pair_values([Document(id="a", pair_features={"saves": 3})], SPEC)
+        pair_values([{"saves": 3}], SPEC)
+    with pytest.raises(Problem, match=r"^pair_features\.shown\[1\]: must be a number, or null"):
+        pair_values({"shown": [1, "2"]}, SPEC)
+    with pytest.raises(Problem, match=r"^pair_features\.saves: the student has no such feature"):
+        pair_values({"saves": [1]}, SPEC)
 
 
 JSON = st.recursive(

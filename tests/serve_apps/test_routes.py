@@ -16,7 +16,12 @@ from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
 
 SETTINGS = RerankSettings(
-    body_limit_bytes=300_000, max_documents=1_000, max_texts=20, max_query_chars=100, max_in_flight=1
+    body_limit_bytes=300_000,
+    body_timeout_s=0.3,
+    max_documents=1_000,
+    max_texts=20,
+    max_query_chars=100,
+    max_in_flight=1,
 )
 NO_FEATURES = FeatureSpec(declared=Declaration(), order=Order(pair=(), query=(), pin=()), statistics={})
 NEVER_ASKED = SimpleNamespace(prepare=None, rank=None)
@@ -71,7 +76,7 @@ def test_a_body_that_is_no_json_gets_a_400(ask: Callable[..., httpx.Response], c
     "content", [b"NaN", b'{"query": NaN}', b'{"query": "a", "documents": ["b"], "top_n": Infinity}']
 )
 def test_literals_outside_json_are_refused(ask: Callable[..., httpx.Response], content: bytes) -> None:
-    assert refusal(ask("POST", "/v2/rerank", content=content, headers=JSON))[0] in (400, 422)
+    assert refusal(ask("POST", "/v2/rerank", content=content, headers=JSON))[0] == 400
 
 
 def test_json_under_another_content_type_is_told_to_declare_itself(ask: Callable[..., httpx.Response]) -> None:
@@ -100,6 +105,17 @@ def test_a_chunked_body_is_counted_as_it_arrives(ask: Callable[..., httpx.Respon
 
     assert refusal(ask("POST", "/v2/rerank", content=chunks(), headers=JSON))[0] == 413
     assert sum(sent) <= 400_000
+
+
+def test_a_body_that_does_not_come_gets_a_408(ask: Callable[..., httpx.Response]) -> None:
+    async def slowly() -> Any:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    response = ask("POST", "/v2/rerank", content=slowly(), headers=JSON)
+    assert refusal(response) == (408, "body_too_slow", "the body was not here after 0.3 seconds")
+    assert response.headers["connection"] == "close"
 
 
 def test_too_many_documents_and_too_long_a_query_name_the_limit(ask: Callable[..., httpx.Response]) -> None:
@@ -134,8 +150,10 @@ def test_models_and_health_are_told(ask: Callable[..., httpx.Response]) -> None:
 
 def test_the_openapi_says_that_a_document_is_a_text_or_an_object(ask: Callable[..., httpx.Response]) -> None:
     schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
-    kinds = schemas["RerankRequest"]["properties"]["documents"]["items"]["anyOf"]
-    assert {"type": "string"} in kinds
+    text, document = schemas["RerankRequest"]["properties"]["documents"]["items"]["oneOf"]
+    assert text["type"] == "string"
+    assert document == {"$ref": "#/components/schemas/Document"}
+    assert schemas["Document"]["anyOf"] == [{"required": ["id"]}, {"required": ["text"]}]
     assert ask("GET", "/docs").status_code == 200
 
 
@@ -148,3 +166,42 @@ def test_more_texts_than_can_be_encoded_in_a_request_are_refused_and_ids_are_not
     assert "21 come as text, the limit is 20" in message
     by_id = [{"id": "p", "text": "boot"}] * 21
     assert ask("POST", "/v2/rerank", json={"query": "a", "documents": by_id}).status_code == 500  # past the limits
+
+
+def test_more_or_longer_texts_to_embed_than_allowed_are_refused(ask: Callable[..., httpx.Response]) -> None:
+    many = refusal(ask("POST", "/v1/embeddings", json={"input": ["a"] * 21}))
+    assert many == (422, "too_many_documents", "input: 21 texts are too many, the limit is 20")
+    long = refusal(ask("POST", "/v1/embeddings", json={"input": ["a", "b" * 101]}))
+    assert long == (422, "invalid_request", "input[1]: 101 characters are too many, the limit is 100")
+    pin = ask("POST", "/v1/embeddings", json={"input": "b" * 101, "input_type": "pin"})
+    assert pin.status_code == 500  # past the limits
+
+
+def test_embeddings_count_as_rankings_under_way(rerank: Rerank, ask: Callable[..., httpx.Response]) -> None:
+    rerank.in_flight = SETTINGS.max_in_flight
+    assert refusal(ask("POST", "/v1/embeddings", json={"input": "a"}))[:2] == (429, "overloaded")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "input: field required"),
+        ({"input": []}, "input: list should have at least 1 item after validation, not 0"),
+        ({"input": " "}, "input: must not be empty"),
+        ({"input": ["a", ""]}, "input[1]: must not be empty"),
+        ({"input": [[1, 2]]}, "input[0]: input should be a valid string"),
+        ({"input": "a", "encoding_format": "int8"}, "encoding_format: input should be 'float' or 'base64'"),
+        ({"input": "a", "dimensions": 0}, "dimensions: input should be greater than or equal to 1"),
+    ],
+)
+def test_a_fault_of_an_embeddings_request_names_its_field(
+    ask: Callable[..., httpx.Response], body: dict[str, Any], message: str
+) -> None:
+    assert refusal(ask("POST", "/v1/embeddings", json=body)) == (422, "invalid_request", message)
+
+
+def test_a_student_without_features_says_so_in_the_openapi(ask: Callable[..., httpx.Response]) -> None:
+    schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
+    of_query = schemas["RerankRequest"]["properties"]["query_features"]["anyOf"][0]
+    assert (of_query["properties"], of_query["additionalProperties"]) == ({}, False)
+    assert schemas["RankRequest"]["properties"]["pin_ids"]["maxItems"] == SETTINGS.max_documents

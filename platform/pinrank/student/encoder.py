@@ -47,7 +47,11 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""
-        return self.encode_ids(tokenise(self.tokenizer, self.template, texts, max_tokens), precision)
+        return self.encode_ids(self.tokens(texts, max_tokens), precision)
+
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """The token ids that `encode` reads of each text."""
+        return tokenise(self.tokenizer, self.template, texts, max_tokens)
 
     def encode_ids(self, token_ids: Sequence[Sequence[int]], precision: Precision = "float32") -> NDArray[np.float32]:
         """As `encode`, of texts that are tokenised."""
