@@ -69,8 +69,11 @@ tools:
 lock:
 	UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip compile --quiet --no-header --no-annotate \
 		--excludes requirements/cpu-excludes.txt --python-version 3.11 \
-		--extra cpu --extra onnx --extra redis --extra demo --extra dev --extra docs pyproject.toml \
+		--extra cpu --extra onnx --extra redis --extra aws --extra demo --extra dev --extra docs pyproject.toml \
 		| sed 's/+cpu$$//' | grep -v '^--' > requirements/cpu.txt
 	UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
-		--extra gpu --extra onnx --extra redis --extra demo --extra dev --extra docs pyproject.toml \
+		--extra gpu --extra onnx --extra redis --extra aws --extra demo --extra dev --extra docs pyproject.toml \
 		| grep -v '^--' > requirements/gpu.txt
+	printf '%s\n' "google-api-python-client>=2.180" "cryptography>=46" \
+		| UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
+		--constraints requirements/gpu.txt - > requirements/gcp.txt

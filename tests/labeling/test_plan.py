@@ -15,31 +15,30 @@ SPEED = Speed(pairs=500, pairs_per_s=100.0, tokens_per_pair=40.0, tokenised_per_
 @pytest.fixture
 def priced(root: Path) -> EstimateSettings:
     """The repository's own cluster: a head, and at most four workers with a GPU."""
-    return EstimateSettings(cluster_file=root / "cluster.yaml", dollars_per_hour={"head": 0.1, "gpu_worker": 1.0})
+    return EstimateSettings(cluster_file=root / "cluster.yaml", dollars_per_hour={"head": 0.1, "l40s": 1.0})
 
 
 def test_hours_and_dollars_follow_from_the_measured_speed(priced: EstimateSettings) -> None:
     plan = plan_of(720_000, SPEED, most_engines=2, settings=priced)
-    assert plan.nodes == {"head": 1, "gpu_worker": 2}
+    assert plan.nodes == {"head": 1, "l40s": 2}
     assert plan.hours == pytest.approx(720_000 / 200 / 3_600 + 0.1)
     assert plan.dollars == pytest.approx(plan.hours * 2.1)
     assert plan.tokenising_cpus == pytest.approx(0.2)
     assert str(plan) == (
-        "720,000 pairs to grade on 2 engines (1 head, 2 gpu_worker): 1.10 hours, 2.31 dollars; "
-        "tokenising keeps 0.2 CPUs busy"
+        "720,000 pairs to grade on 2 engines (1 head, 2 l40s): 1.10 hours, 2.31 dollars; tokenising keeps 0.2 CPUs busy"
     )
 
 
 def test_the_cluster_bounds_the_engines(priced: EstimateSettings) -> None:
     assert plan_of(1_000, SPEED, 100, priced).engines == 4
     two = priced.model_copy(update={"engines_per_node": 2})
-    assert (plan_of(1_000, SPEED, 100, two).engines, plan_of(1_000, SPEED, 3, two).nodes["gpu_worker"]) == (8, 2)
+    assert (plan_of(1_000, SPEED, 100, two).engines, plan_of(1_000, SPEED, 3, two).nodes["l40s"]) == (8, 2)
 
 
 def test_without_a_price_the_cost_is_unknown_and_says_what_lacks(priced: EstimateSettings) -> None:
     plan = plan_of(1_000, SPEED, 1, priced.model_copy(update={"dollars_per_hour": {"head": 0.1}}))
     assert plan.dollars is None
-    assert "for want of --estimate.dollars_per_hour of gpu_worker" in str(plan)
+    assert "for want of --estimate.dollars_per_hour of l40s" in str(plan)
 
 
 def test_nothing_to_grade_takes_no_time(priced: EstimateSettings) -> None:
@@ -53,7 +52,7 @@ def test_nothing_to_grade_takes_no_time(priced: EstimateSettings) -> None:
         (None, "cannot be read"),
         ("a: [", "no launcher file of Ray"),
         ("cluster_name: x", "no launcher file of Ray"),
-        ("{head_node_type: head, available_node_types: {head: {}}}", "no workers of type gpu_worker, but of head"),
+        ("{head_node_type: head, available_node_types: {head: {}}}", "no workers of type l40s, but of head"),
     ],
 )
 def test_a_cluster_file_that_says_nothing_is_named(tmp_path: Path, content: str | None, said: str) -> None:

@@ -28,7 +28,7 @@ class EstimateSettings(BaseModel):
 
     pairs: int = Field(500, ge=1, description="pairs of the job that are graded to measure the engine")
     cluster_file: Path = Field(Path("cluster.yaml"), description="Ray's launcher file: node types and how many of each")
-    node_type: str = Field("gpu_worker", description="of that file: the nodes that engines run on")
+    node_type: str = Field("l40s", description="of that file: the nodes that engines run on")
     engines_per_node: int = Field(1, ge=1, description="engine actors that fit a node")
     dollars_per_hour: dict[str, float] = Field({}, description="price of a node, by node type; the file has none")
 
