@@ -1,22 +1,31 @@
-"""The KubeRay manifests hold fields that KubeRay has, and a command that pinrank has.
+"""The KubeRay manifests are what the generator writes, hold fields that KubeRay, Kubernetes and Ray have, and commands
+that pinrank has.
 
-KubeRay's own CRD files (800 kB each) are not kept here: the names below are those of its API reference for version
-1.6, and of the RayCronJob CRD in its repository, as read in November 2026; no cluster has taken the manifests yet. The
-fields of pods are Kubernetes' own.
+KubeRay's own CRD files (1 MB each) are not kept here: the names below are those of its API types for version 1.6, as
+read in November 2026. Pods are held against Kubernetes' own schemas, and each cluster is read by the code with which
+Ray's autoscaler reads it. No cluster has taken the manifests yet.
 """
 
+import copy
 import shlex
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import ray
 import yaml
 from jsonschema import Draft202012Validator
 
-from pinrank.pipeline import parse
+from pinrank.deploy import kuberay
+from pinrank.pipeline import JobSettings, parse
 from pipelines.daily import Daily
+from pipelines.label_impressions import LabelImpressions
+from pipelines.train_teacher import TrainTeacher
+from serve_apps.rerank.settings import RerankSettings
 
+KUBERNETES = "1.34"
+FOLDER = Path("platform/deploy/kuberay")
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 COUNT = {"type": "integer", "minimum": 0}
 
@@ -31,22 +40,9 @@ def closed(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
     }
 
 
-CONTAINER = closed(
-    ("name", "image", "resources"),
-    name={"type": "string"},
-    image={"type": "string"},
-    env={"type": "array", "items": closed(("name", "value"), name={"type": "string"}, value={"type": "string"})},
-    resources=closed((), requests=TEXTS, limits=TEXTS),
-    volumeMounts={"type": "array", "items": TEXTS},
-)
-POD = closed(
-    ("spec",),
-    spec=closed(
-        ("containers",),
-        containers={"type": "array", "items": CONTAINER, "minItems": 1},
-        volumes={"type": "array", "items": closed(("name",), name={"type": "string"}, persistentVolumeClaim=TEXTS)},
-    ),
-)
+POD = closed(("spec",), metadata=closed((), labels=TEXTS), spec={"type": "object"})
+"""A pod's template; Kubernetes' own schema says what its spec may hold."""
+
 CLUSTER = closed(
     ("headGroupSpec",),
     rayVersion={"type": "string"},
@@ -57,12 +53,13 @@ CLUSTER = closed(
     workerGroupSpecs={
         "type": "array",
         "items": closed(
-            ("groupName", "template"),
+            ("groupName", "minReplicas", "maxReplicas", "template"),
             groupName={"type": "string"},
             replicas=COUNT,
             minReplicas=COUNT,
             maxReplicas=COUNT,
             rayStartParams=TEXTS,
+            resources=TEXTS,
             template=POD,
         ),
     },
@@ -70,6 +67,7 @@ CLUSTER = closed(
 JOB = closed(
     ("entrypoint", "rayClusterSpec"),
     entrypoint={"type": "string"},
+    metadata=TEXTS,
     backoffLimit=COUNT,
     activeDeadlineSeconds=COUNT,
     shutdownAfterJobFinishes={"type": "boolean"},
@@ -78,53 +76,158 @@ JOB = closed(
     rayClusterSpec=CLUSTER,
 )
 CRON = closed(("jobTemplate", "schedule"), schedule={"type": "string"}, suspend={"type": "boolean"}, jobTemplate=JOB)
+SERVICE = closed(
+    ("rayClusterConfig",),
+    serveConfigV2={"type": "string"},
+    excludeHeadPodFromServeSvc={"type": "boolean"},
+    rayClusterConfig=CLUSTER,
+)
+SCHEMAS = {"RayCluster": CLUSTER, "RayJob": JOB, "RayCronJob": CRON, "RayService": SERVICE}
+
+NAMES = ("cluster", "label_job", "train_job", "daily_job", "daily_cron", "service")
+
+
+@pytest.fixture(scope="module")
+def files(root: Path) -> dict[str, Any]:
+    """Every manifest by its file's name, read once."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in (root / FOLDER).glob("*.yaml")}
 
 
 @pytest.fixture
-def manifests(root: Path) -> dict[str, Any]:
-    """The manifests by their kind."""
-    read = [yaml.safe_load(path.read_text()) for path in (root / "platform/deploy/kuberay").glob("daily_*.yaml")]
-    return {manifest["kind"]: manifest for manifest in read}
+def manifests(files: dict[str, Any]) -> dict[str, Any]:
+    """The manifests, for a test to change."""
+    return copy.deepcopy(files)
 
 
-@pytest.mark.parametrize(("kind", "schema"), [("RayJob", JOB), ("RayCronJob", CRON)])
-def test_a_manifest_holds_fields_that_kuberay_has(kind: str, schema: dict[str, Any], manifests: dict[str, Any]) -> None:
-    manifest = manifests[kind]
+def cluster_in(spec: dict[str, Any]) -> dict[str, Any]:
+    """The cluster that a manifest's spec is or brings."""
+    for name in ("jobTemplate", "rayClusterSpec", "rayClusterConfig"):
+        spec = spec.get(name, spec)
+    return spec
+
+
+def pods(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pod templates of a cluster."""
+    return [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+
+
+def command_in(job: dict[str, Any]) -> list[str]:
+    """What a job's shell runs at last."""
+    shell = shlex.split(job["entrypoint"])
+    assert shell[:2] == ["sh", "-c"]
+    return shlex.split(shell[2].partition("exec ")[2])
+
+
+def test_the_manifests_are_what_the_generator_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    written = {path.name: path.read_text() for path in FOLDER.glob("*.yaml")}
+    assert written == kuberay.manifests(kuberay.Manifests())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_manifest_holds_fields_that_kuberay_has(name: str, manifests: dict[str, Any]) -> None:
+    manifest = manifests[name]
     assert (manifest["apiVersion"], set(manifest)) == ("ray.io/v1", {"apiVersion", "kind", "metadata", "spec"})
-    assert [error.message for error in Draft202012Validator(schema).iter_errors(manifest["spec"])] == []
-    manifest["spec"]["schedul"] = "0 0 * * *"
-    assert not Draft202012Validator(schema).is_valid(manifest["spec"])
+    schema = Draft202012Validator(SCHEMAS[manifest["kind"]])
+    assert [error.message for error in schema.iter_errors(manifest["spec"])] == []
+    cluster_in(manifest["spec"])["headGroup"] = {}
+    assert not schema.is_valid(manifest["spec"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kubernetes_has_such_pods(name: str, manifests: dict[str, Any]) -> None:
+    for template in pods(cluster_in(manifests[name]["spec"])):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]}
+        kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+        container = template["spec"]["containers"][0]
+        assert (
+            not container["securityContext"]["allowPrivilegeEscalation"]
+            and template["spec"]["securityContext"]["runAsNonRoot"]
+        )
+        mounted = [mount["name"] for mount in container["volumeMounts"]]
+        assert mounted == [volume["name"] for volume in template["spec"]["volumes"]]
+        template["spec"]["container"] = []
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rays_autoscaler_reads_the_launcher_files_node_types(name: str, manifests: dict[str, Any], root: Path) -> None:
+    from ray.autoscaler._private.kuberay import autoscaling_config
+
+    launcher = yaml.safe_load((root / "cluster.yaml").read_text())
+    cluster = cluster_in(manifests[name]["spec"])
+    resource = {"metadata": {"name": "pinrank", "namespace": "default"}, "spec": cluster}
+    read = autoscaling_config._derive_autoscaling_config_from_ray_cr(resource)
+    groups = read["available_node_types"]
+    assert groups.pop(read["head_node_type"])["resources"]["CPU"] == 0
+    assert read["idle_timeout_minutes"] == launcher["idle_timeout_minutes"]
+    for group, found in groups.items():
+        wanted = launcher["available_node_types"][group]
+        assert found["max_workers"] == wanted["max_workers"]
+        assert found["min_workers"] == (1 if name == "service" else 0)
+        counted = {key: count for key, count in found["resources"].items() if key != "memory"}
+        assert counted == wanted["resources"] | {"CPU": wanted["resources"]["CPU"] - 1}
+    assert set(groups) == ({"cpu"} if name == "service" else set(launcher["available_node_types"]) - {"head"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cluster_has_the_tested_ray_and_asks_for_a_token(name: str, manifests: dict[str, Any]) -> None:
+    cluster = cluster_in(manifests[name]["spec"])
+    assert cluster["rayVersion"] == ray.__version__
+    assert cluster["authOptions"] == {"mode": "token"}
 
 
 def test_the_nightly_job_is_the_single_one(manifests: dict[str, Any]) -> None:
-    assert manifests["RayCronJob"]["spec"]["jobTemplate"] == manifests["RayJob"]["spec"]
-    assert len(manifests["RayCronJob"]["spec"]["schedule"].split()) == 5
+    assert manifests["daily_cron"]["spec"]["jobTemplate"] == manifests["daily_job"]["spec"]
+    assert len(manifests["daily_cron"]["spec"]["schedule"].split()) == 5
 
 
-def test_the_command_is_one_that_the_loop_takes(manifests: dict[str, Any]) -> None:
-    shell = shlex.split(manifests["RayJob"]["spec"]["entrypoint"])
-    assert shell[:2] == ["sh", "-c"]
-    command = shlex.split(shell[2].partition("exec ")[2])
+def test_the_daily_command_is_one_that_the_loop_takes(manifests: dict[str, Any]) -> None:
+    command = command_in(manifests["daily_job"]["spec"])
     assert command[:3] == ["python", "-m", "pipelines.daily"]
     settings = parse(Daily, command[3:])
-    mounted = manifests["RayJob"]["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    mounted = pods(cluster_in(manifests["daily_job"]["spec"]))[0]["spec"]["containers"][0]
     assert str(settings.root).startswith(mounted["volumeMounts"][0]["mountPath"])
 
 
-def test_the_cluster_has_the_tested_ray_asks_for_a_token_and_grows_from_nothing(manifests: dict[str, Any]) -> None:
-    cluster = manifests["RayJob"]["spec"]["rayClusterSpec"]
-    assert cluster["rayVersion"] == ray.__version__
-    assert cluster["authOptions"] == {"mode": "token"}
-    assert cluster["headGroupSpec"]["rayStartParams"] == {"num-cpus": "0"}
-    assert [(group["groupName"], group["minReplicas"]) for group in cluster["workerGroupSpecs"]] == [
-        ("cpu", 0),
-        ("gpu", 0),
-    ]
+@pytest.mark.parametrize(
+    ("name", "settings"), [("label_job", LabelImpressions), ("train_job", TrainTeacher)], ids=("label", "train")
+)
+def test_a_jobs_command_names_a_pipeline_and_a_settings_file_that_it_takes(
+    name: str, settings: type[JobSettings], manifests: dict[str, Any], root: Path
+) -> None:
+    spec = manifests[name]["spec"]
+    python, dash_m, module, config, path = command_in(spec)
+    pipeline = spec["metadata"]["pipeline"]
+    assert (python, dash_m, module, config) == ("python", "-m", f"pipelines.{pipeline}", "--config")
+    parse(settings, ["--config", str(root / "pipelines/configs/full" / Path(path).name)])
 
 
-def test_every_pod_mounts_the_volumes_that_it_has(manifests: dict[str, Any]) -> None:
-    cluster = manifests["RayJob"]["spec"]["rayClusterSpec"]
-    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
-        pod = group["template"]["spec"]
-        mounted = [mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]]
-        assert mounted == [volume["name"] for volume in pod["volumes"]]
+def test_the_service_is_one_that_serve_and_the_application_take(manifests: dict[str, Any]) -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    config = yaml.safe_load(manifests["service"]["spec"]["serveConfigV2"])
+    ServeDeploySchema.model_validate(config)
+    settings = RerankSettings.model_validate(config["applications"][0]["args"])
+    assert settings.registry == "/mnt/pinrank/releases"
+
+
+def test_only_kubernetes_own_fields_close_the_pods_ports(manifests: dict[str, Any]) -> None:
+    policy = manifests["network_policy"]
+    kubernetes_validate.validate(policy, KUBERNETES, strict=True)
+    for name in NAMES:
+        for template in pods(cluster_in(manifests[name]["spec"])):
+            chosen = policy["spec"]["podSelector"]["matchLabels"].items()
+            assert chosen <= template["metadata"]["labels"].items()
+    anybody = [rule for rule in policy["spec"]["ingress"] if {"namespaceSelector": {}} in rule["from"]]
+    assert [rule["ports"] for rule in anybody] == [[{"protocol": "TCP", "port": 8000}]]
+
+
+def test_an_own_image_and_folder_are_written(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    kuberay.main(parse(kuberay.Manifests, ["--image", "registry.example.com/pinrank:1", "--output", str(tmp_path)]))
+    read = {path.stem: yaml.safe_load(path.read_text()) for path in tmp_path.glob("*.yaml")}
+    assert set(NAMES) <= set(read)
+    images = [pod["spec"]["containers"][0]["image"] for pod in pods(cluster_in(read["cluster"]["spec"]))]
+    assert set(images) == {"registry.example.com/pinrank:1"}
