@@ -56,7 +56,7 @@ $(READY): requirements/cpu.txt requirements/cpu-excludes.txt pyproject.toml
 
 # Programs that some tests start, each with the Debian package that has it. As root a missing one is installed; without,
 # its tests are skipped, and in CI they fail (tests/debian.py).
-TOOLS := promtool:prometheus ip:iproute2
+TOOLS := promtool:prometheus ip:iproute2 redis-server:redis-server
 MISSING = $(sort $(foreach tool,$(TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(tool)))),,$(lastword $(subst :, ,$(tool))))))
 
 tools:

@@ -37,13 +37,13 @@ class Ranked:
     """The documents graded, in the order asked, and by which version.
 
     stage_ms: milliseconds that the request waited, by stage. degraded: the steps that the answer fell back to, or None.
-    cache: whether the query's vector was there already; None where there is none. explained: by position, those of the
-    best documents that the student graded.
+    cache: where the query's vector was: held here, in the cache that replicas share, or nowhere; None without one.
+    explained: by position, those of the best documents that the student graded.
     """
 
     graded: GradedDocuments
     model: str
     stage_ms: Mapping[str, float]
     degraded: str | None = None
-    cache: Literal["hit", "miss"] | None = None
+    cache: Literal["hit", "shared", "miss"] | None = None
     explained: Mapping[int, Explanation] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """What the service counts, as metrics of Ray: every label has few values."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,11 @@ DEGRADED = Counter("pinrank_degraded_total", "Answers that took a step down.", (
 DOCUMENTS = Counter("pinrank_documents_total", "Documents of answered requests.")
 MISSING = Counter("pinrank_missing_pins_total", "Documents by id that no pin has.")
 LEVELS = Counter("pinrank_levels_total", "Documents that the student graded, by their likeliest level.", ("level",))
-QUERY_CACHE = Counter("pinrank_query_cache_total", "Queries by whether their vector was held.", ("outcome",))
+QUERY_CACHE = Counter("pinrank_query_cache_total", "Queries by where their vector was held.", ("outcome",))
+SHARED_CACHE = Counter(
+    "pinrank_shared_cache_total", "What was asked of the cache that replicas share.", ("asked", "outcome")
+)
+HIT_RATE = Gauge("pinrank_query_cache_hit_rate", "Share of the last lookups that found a vector.", ("level",))
 REFUSED = Counter("pinrank_releases_refused_total", "Releases that could not be opened; the one before went on.")
 OVERLAP = Histogram(
     "pinrank_shadow_overlap",
@@ -33,16 +38,46 @@ DRIFT = Gauge(
 )
 
 METRICS: tuple[Metric, ...] = (
-    *(STAGE, ANSWERS, DEGRADED, DOCUMENTS, MISSING, LEVELS, QUERY_CACHE, REFUSED, OVERLAP, DRIFT),
+    *(STAGE, ANSWERS, DEGRADED, DOCUMENTS, MISSING, LEVELS, REFUSED, OVERLAP, DRIFT),
+    *(QUERY_CACHE, SHARED_CACHE, HIT_RATE),
 )
 
 _STAGES = {"encode": "encode", "candidates": "lookup", "rank": "rank"}
 """The stages of an answer's stage_ms, as metrics and traces call them."""
 
 
+class HitRate:
+    """The share of lookups that found something, told once in so many."""
+
+    def __init__(self, tell: Callable[[float], None], every: int = 256) -> None:
+        self._tell = tell
+        self._every = every
+        self._lookups = self._hits = 0
+
+    def count(self, hit: bool) -> None:
+        """One more lookup."""
+        self._lookups += 1
+        self._hits += hit
+        if self._lookups == self._every:
+            self._tell(self._hits / self._lookups)
+            self._lookups = self._hits = 0
+
+
+_REPLICA = HitRate(lambda rate: HIT_RATE.set(rate, "replica"))
+_SHARED = HitRate(lambda rate: HIT_RATE.set(rate, "shared"))
+
+
 def count_cache(outcome: str) -> None:
     """A query's vector was there, or was not."""
     QUERY_CACHE.add(1, outcome)
+    _REPLICA.count(outcome == "hit")
+
+
+def count_shared(asked: str, outcome: str) -> None:
+    """Something was asked of the cache that replicas share."""
+    SHARED_CACHE.add(1, asked, outcome)
+    if asked == "get":
+        _SHARED.count(outcome == "hit")
 
 
 def count_answer(role: str, ranked: "Ranked", seconds: float) -> None:

@@ -1,6 +1,7 @@
-"""Vectors of the queries asked last, each encoded once however many ask for it at the same time.
+"""Vectors of the queries asked last, each looked for once however many ask for it at the same time.
 
-A key is the normalised query, its locale and the version of the encoder, so a new student never meets an old vector.
+A key is the query as the encoder reads it, its locale and the version of the encoder, so a new student never meets an
+old vector, and a release that brings new pins for the same student keeps them.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
-Outcome = Literal["hit", "miss"]
+Outcome = Literal["hit", "shared", "miss"]
+"""Where a vector was found: in this replica, in the cache that replicas share, nowhere."""
+
+Found = tuple[Vector, Outcome]
 
 
 class Key(NamedTuple):
@@ -32,19 +36,19 @@ class QueryCache:
         self.ttl_s = ttl_s
         self.clock = clock
         self._held: OrderedDict[Key, tuple[Vector, float]] = OrderedDict()
-        self._under_way: dict[Key, asyncio.Future[Vector]] = {}
+        self._under_way: dict[Key, asyncio.Future[Found]] = {}
 
-    async def get(self, key: Key, encode: Callable[[], Awaitable[Vector]]) -> tuple[Vector, Outcome]:
-        """The key's vector and whether it was there; a miss runs `encode`, which others of the same key wait for.
+    async def get(self, key: Key, find: Callable[[], Awaitable[Found]]) -> Found:
+        """The key's vector and where it was; when not here, `find` runs, which others of the same key wait for.
 
-        Encoding goes on when the one who asked is cancelled: who asks next then finds the vector.
+        It goes on when the one who asked is cancelled: who asks next then finds the vector.
         """
         if (held := self.peek(key)) is not None:
             return held, "hit"
         if key not in self._under_way:
-            self._under_way[key] = asyncio.ensure_future(encode())
+            self._under_way[key] = asyncio.ensure_future(find())
             self._under_way[key].add_done_callback(lambda done: self._finish(key, done))
-        return await asyncio.shield(self._under_way[key]), "miss"
+        return await asyncio.shield(self._under_way[key])
 
     def peek(self, key: Key) -> Vector | None:
         """The key's vector where it is held and young enough."""
@@ -67,7 +71,7 @@ class QueryCache:
     def __len__(self) -> int:
         return len(self._held)
 
-    def _finish(self, key: Key, done: "asyncio.Future[Vector]") -> None:
+    def _finish(self, key: Key, done: "asyncio.Future[Found]") -> None:
         del self._under_way[key]
         if not done.cancelled() and done.exception() is None:
-            self.put(key, done.result())
+            self.put(key, done.result()[0])

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
@@ -19,9 +18,10 @@ from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.counts import count_cache
 from serve_apps.rerank.embeddings import Embedded, Kind, embed
 from serve_apps.rerank.opened import Opened
-from serve_apps.rerank.query_cache import Key, Outcome, QueryCache, Vector
+from serve_apps.rerank.query_cache import Found, Key, Outcome, QueryCache, Vector
 from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.settings import RerankSettings
+from serve_apps.rerank.shared_cache import open_shared
 
 
 class QueryEncoder:
@@ -31,14 +31,17 @@ class QueryEncoder:
         one_thread()
         self.students = students or Opened(partial(open_version, settings))
         self.cache = QueryCache(settings.query_cache_entries, settings.query_cache_ttl_s)
+        self.shared = open_shared(settings)
         self.batches = Batches(self._encode_batch, settings.max_batch_queries, settings.batch_wait_s)
-        first_version(settings, version, lambda version: warm(self.students.now(version)))
+        self.folds_case: dict[str, bool] = {}
+        first_version(settings, version, lambda version: self._warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
         """The query's vector, float32[D], and whether it was there already."""
-        query = tidy(query)
-        key = Key(query, locale, version)
-        vector_D, outcome = await self.cache.get(key, lambda: self.batches.put((version, query)))
+        bundle = await self._ready(version)
+        query = spelling(query, self.folds_case[bundle.encoder_version])
+        key = Key(query, locale, bundle.encoder_version)
+        vector_D, outcome = await self.cache.get(key, lambda: self._find(key, version))
         count_cache(outcome)
         return vector_D, outcome
 
@@ -56,7 +59,26 @@ class QueryEncoder:
 
     async def prepare(self, version: str) -> None:
         """Open a version before requests name it. Raises what opening raises."""
-        await asyncio.to_thread(warm, await self.students.get(version))
+        await self._ready(version)
+
+    async def _ready(self, version: str) -> StudentBundle:
+        bundle = await self.students.get(version)
+        if bundle.encoder_version not in self.folds_case:
+            await asyncio.to_thread(self._warm, bundle)
+        return bundle
+
+    def _warm(self, bundle: StudentBundle) -> None:
+        self.folds_case[bundle.encoder_version] = warm(bundle)
+
+    async def _find(self, key: Key, version: str) -> Found:
+        """A vector that another replica has encoded, or else this one's, which others may then have."""
+        if self.shared is None:
+            return await self.batches.put((version, key.query)), "miss"
+        if (vector_D := await self.shared.get(key)) is not None:
+            return vector_D, "shared"
+        vector_D = await self.batches.put((version, key.query))
+        self.shared.put(key, vector_D)
+        return vector_D, "miss"
 
     async def _encode_batch(self, asked: list[tuple[str, str]]) -> list[Vector]:
         vectors: list[Vector] = [np.zeros(0, dtype=np.float32)] * len(asked)
@@ -88,9 +110,19 @@ def count_tokens(bundle: StudentBundle, query: str, texts: Sequence[str]) -> int
     return sum(map(len, (*of_query, *of_texts)))
 
 
-def warm(bundle: StudentBundle) -> NDArray[np.float32]:
-    """Load the query tower and compile its kernels, so that no request waits for it."""
-    return bundle.encode_queries(["warm up"])
+def spelling(query: str, folds_case: bool) -> str:
+    """A query as the encoder reads it, so that equal ones have one key. Beyond ASCII capitals are left to the encoder,
+    because languages do not agree on them."""
+    query = tidy(query)
+    return query.lower() if folds_case and query.isascii() else query
+
+
+def warm(bundle: StudentBundle) -> bool:
+    """Load the towers and compile their kernels, so that no request waits for it; whether capitals make no difference
+    to a query."""
+    bundle.encode_pins(["warm up"])
+    capitals_D, small_D = (bundle.encode_queries([text])[0] for text in ("Warm UP", "warm up"))
+    return bool(np.array_equal(capitals_D, small_D))
 
 
 def one_thread() -> None:

@@ -14,6 +14,7 @@ from pinrank.errors import PinrankError
 from pinrank.release import folders_of
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.student.features import FeatureSpec
+from pinrank.student.onnx import chosen_form
 from serve_apps.rerank.one_student import open_bound, refuse_other
 from serve_apps.rerank.settings import RerankSettings
 
@@ -23,9 +24,10 @@ log = logging.getLogger("ray.serve")
 def open_version(settings: RerankSettings, version: str) -> StudentBundle:
     """The student of a version, cut as its pin store's rows are. Raises ModelError or StoreCorrupt."""
     student, pin_store = folders(settings, version)
+    form = chosen_form(student, settings.query_tower)
     if settings.registry is None:
-        return open_bound(str(student), version)
-    return open_student(student).as_version(read_manifest(pin_store).student_version)
+        return open_bound(str(student), version).with_query_form(form)
+    return open_student(student).as_version(read_manifest(pin_store).student_version).with_query_form(form)
 
 
 def open_pins(settings: RerankSettings, version: str) -> PinStore:

@@ -47,6 +47,15 @@ class RerankSettings(BaseModel):
     max_in_flight: int = Field(64, ge=1, description="rankings under way in one ingress replica; one more gets 429")
     query_cache_entries: int = Field(10_000, ge=0, description="query vectors kept by a QueryEncoder replica; 0: none")
     query_cache_ttl_s: float = Field(3600.0, gt=0.0, description="a query vector is encoded again after so long")
+    query_cache_redis: str | None = Field(
+        None, description="redis:// or rediss:// URL of a second cache, which all replicas share"
+    )
+    query_cache_redis_timeout_ms: float = Field(
+        5.0, gt=0.0, description="a request waits so long for that cache, then encodes its query itself"
+    )
+    query_tower: Literal["auto", "torch", "fp32", "int8"] = Field(
+        "auto", description="queries are encoded by torch, or by an ONNX form; auto: the fastest that the student holds"
+    )
     max_batch_queries: int = Field(32, ge=1, description="queries of several requests encoded together, at most")
     batch_wait_s: float = Field(
         0.0,

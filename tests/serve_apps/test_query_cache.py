@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from serve_apps.rerank.query_cache import Key, QueryCache
+from serve_apps.rerank.query_cache import Found, Key, QueryCache
 
 
 def key(query: str, locale: str | None = None, version: str = "s@1") -> Key:
@@ -49,10 +49,10 @@ def test_locales_and_encoders_have_entries_of_their_own() -> None:
     assert cache.peek(key("a", "en", "s@2")) is None
 
 
-async def encoded(calls: list[int]) -> np.ndarray:
+async def encoded(calls: list[int]) -> Found:
     calls.append(1)
     await asyncio.sleep(0.01)
-    return vector(7)
+    return vector(7), "miss"
 
 
 def test_a_query_that_many_ask_for_at_once_is_encoded_once() -> None:
@@ -78,7 +78,7 @@ def test_who_gives_up_leaves_the_vector_for_the_next() -> None:
 
 
 def test_a_failure_is_told_to_all_who_wait_and_not_kept() -> None:
-    async def fails() -> np.ndarray:
+    async def fails() -> Found:
         await asyncio.sleep(0.01)
         raise ValueError("no tower")
 

@@ -11,10 +11,12 @@ from pinrank.evaluation.task import Task
 from pinrank.student import onnx, onnx_choice
 from pinrank.student.export import StudentBundle, open_student
 from pinrank.student.manifest import read_manifest
-from pinrank.student.onnx import OnnxEncoder, file_of
+from pinrank.student.onnx import OnnxEncoder, chosen_form, file_of
 from pinrank.student.onnx_choice import Remembered, choose
 from pinrank.student.publish import Sealing, seal
 from pinrank.student.tower_folder import ENCODER
+from serve_apps.rerank.releases import open_version
+from serve_apps.rerank.settings import RerankSettings
 
 TEXTS = ("pasta", "", "a much longer query about red sofas and lamps for small rooms", "寿司屋", "pasta")
 
@@ -91,3 +93,29 @@ def test_a_remembered_text_is_encoded_once(exported: StudentBundle) -> None:
     first, again = remembered.encode(TEXTS, 8), remembered.encode(TEXTS[:2], 8)
     assert encoder.asked == len(set(TEXTS))
     np.testing.assert_array_equal(again, first[:2])
+
+
+def test_a_bundle_is_served_with_the_fastest_form_that_it_holds_or_the_one_that_is_wanted(
+    exported: StudentBundle, calibrated_student: StudentBundle, tmp_path: Path
+) -> None:
+    assert chosen_form(exported.folder, "auto") == "int8"
+    assert chosen_form(exported.folder, "fp32") == "fp32"
+    assert chosen_form(exported.folder, "torch") is None
+    assert chosen_form(calibrated_student.folder, "auto") is None
+    with pytest.raises(ModelError, match="holds no query tower as int8 ONNX"):
+        chosen_form(calibrated_student.folder, "int8")
+
+
+def test_queries_are_encoded_by_the_chosen_form_and_pins_are_not(exported: StudentBundle) -> None:
+    served = exported.with_query_form("fp32")
+    np.testing.assert_allclose(served.encode_queries(TEXTS), exported.encode_queries(TEXTS), atol=1e-4)
+    assert isinstance(served.query_encoder, OnnxEncoder) and not isinstance(served.pin_encoder, OnnxEncoder)
+    assert (served.encoder_version, exported.encoder_version) == (f"{exported.version}+fp32", exported.version)
+    assert served.with_query_form(None).query_encoder is served.encoder
+
+
+def test_the_service_opens_a_student_in_the_form_that_its_settings_name(exported: StudentBundle) -> None:
+    folder = str(exported.folder)
+    for tower, form in (("auto", "int8"), ("fp32", "fp32"), ("torch", None)):
+        settings = RerankSettings.model_validate({"student": folder, "pin_store": "none", "query_tower": tower})
+        assert open_version(settings, exported.version).query_form == form

@@ -34,7 +34,7 @@ from pinrank.student.calibration import LevelCalibration
 from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import MANIFEST, verify
-from pinrank.student.onnx import Format, OnnxFigures
+from pinrank.student.onnx import Format, OnnxEncoder, OnnxFigures, file_of
 from pinrank.student.ranker import Floats, RankerWeights, open_ranker
 from pinrank.student.text_features import of_texts
 from pinrank.student.tower_folder import ENCODER, PIN_ENCODER
@@ -97,6 +97,7 @@ class StudentBundle:
         self.vector_dim = ranker.vector_dim
         self.hidden = ranker.hidden
         self.tables = NO_TABLES
+        self.query_form: Format | None = None
 
     @cached_property
     def encoder(self) -> "TextEncoder":
@@ -104,6 +105,18 @@ class StudentBundle:
         from pinrank.student.encoder import TextEncoder
 
         return TextEncoder.open(self.folder / ENCODER)
+
+    @cached_property
+    def query_encoder(self) -> "Encoder":
+        """What encodes queries: that tower, or its ONNX form where `with_query_form` chose one."""
+        if self.query_form is None:
+            return self.encoder
+        return OnnxEncoder.open(file_of(self.folder, self.query_form), self.folder / ENCODER, num_threads=1)
+
+    @property
+    def encoder_version(self) -> str:
+        """What decides a query's vector: the student, the width that it is cut to, and its tower's form."""
+        return self.version if self.query_form is None else f"{self.version}+{self.query_form}"
 
     @cached_property
     def pin_encoder(self) -> "TextEncoder":
@@ -116,7 +129,14 @@ class StudentBundle:
     def with_encoders(self, encoder: Encoder, pin_encoder: Encoder) -> "StudentBundle":
         """The same student with other encoders of queries and pins."""
         other = copy.copy(self)
-        vars(other).update(encoder=encoder, pin_encoder=pin_encoder)
+        vars(other).update(encoder=encoder, query_encoder=encoder, pin_encoder=pin_encoder)
+        return other
+
+    def with_query_form(self, form: Format | None) -> "StudentBundle":
+        """The same student, which encodes queries by an ONNX form of its tower on one thread; None: by torch."""
+        other = copy.copy(self)
+        vars(other).pop("query_encoder", None)
+        other.query_form = form
         return other
 
     def with_tables(self, tables: FeatureTables) -> "StudentBundle":
@@ -158,7 +178,7 @@ class StudentBundle:
     def encode_queries(self, texts: Sequence[str], precision: "Precision" = "float32") -> Floats:
         """Queries to vectors of length 1, float32[N, D]. float32 by default: a query's vector then hardly depends on
         which others share its batch."""
-        return self._fitting(self.encoder.encode(texts, self.text.max_query_tokens, precision))
+        return self._fitting(self.query_encoder.encode(texts, self.text.max_query_tokens, precision))
 
     def encode_pins(self, texts: Sequence[str], precision: "Precision" = "auto") -> Floats:
         """Pin texts (as `pin_texts` gives them) to vectors of length 1, float32[N, D]."""

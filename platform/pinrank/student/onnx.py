@@ -5,6 +5,8 @@ int8 is dynamic quantisation: weights are rounded once, activations at every cal
 Letters: N texts, T tokens, D vector.
 """
 
+import importlib
+import importlib.util
 import logging
 import shutil
 import warnings
@@ -30,6 +32,9 @@ Format = Literal["fp32", "int8"]
 FOLDER = "onnx"
 """Where in a bundle the files lie."""
 
+PREFERRED: tuple[Format, ...] = ("int8", "fp32")
+"""The forms, the fastest first."""
+
 _INPUTS = ("input_ids", "attention_mask")
 _OUTPUT = "vectors"
 _INSTALL = "Install it with: uv pip install -e '.[onnx]'"
@@ -53,12 +58,31 @@ def file_of(bundle: Path, form: Format) -> Path:
     return bundle / FOLDER / f"query-{form}.onnx"
 
 
+def chosen_form(bundle: Path, wanted: Literal["auto", "torch"] | Format) -> Format | None:
+    """Which form of its query tower a bundle is served with; None is torch.
+
+    auto: int8 before fp32, as far as the bundle holds them and onnxruntime is there. A bundle holds only forms that dev
+    accepted. Raises ModelError when it does not hold the one that is wanted.
+    """
+    if wanted == "torch":
+        return None
+    if wanted != "auto":
+        if not file_of(bundle, wanted).exists():
+            raise ModelError(
+                f"{bundle}: holds no query tower as {wanted} ONNX: train_student was not asked for it, or dev refused "
+                "it, as its card then says. Set query_tower: auto."
+            )
+        return wanted
+    held = [form for form in PREFERRED if file_of(bundle, form).exists()]
+    return held[0] if held and importlib.util.find_spec("onnxruntime") else None
+
+
 class OnnxEncoder:
     """A query tower under onnxruntime, with the `encode` of pinrank.student.encoder.TextEncoder."""
 
     def __init__(self, path: Path, tokenizer: Any, num_threads: int = 0) -> None:
         """num_threads: of one call; 0 takes all cores. ModelError when the file holds no such model."""
-        runtime = _runtime()
+        runtime = _imported("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = num_threads
         try:
@@ -90,7 +114,8 @@ def write(encoder: "TextEncoder", path: Path) -> None:
     """Write a tower as float32 ONNX, any number of texts and tokens. Raises ModelError when it cannot be traced."""
     import torch
 
-    _runtime()
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        _imported(package)
     token_ids = tokenise(encoder.tokenizer, encoder.template, ["a text", "another, longer one"], 16)
     arrays = padded_arrays(token_ids, encoder.tokenizer.pad_token_id or 0)
     texts, tokens = torch.export.Dim("texts", max=4096), torch.export.Dim("tokens", max=4096)
@@ -133,16 +158,14 @@ def keep(bundle: Path, formats: Sequence[Format]) -> None:
             path.unlink()
 
 
-def _runtime() -> Any:
+def _imported(package: str) -> Any:
     try:
-        import onnx  # noqa: F401
-        import onnxruntime
-        import onnxscript  # noqa: F401
+        return importlib.import_module(package)
     except ImportError as cause:
         raise SettingsError(
-            f"an ONNX query tower needs the package {cause.name}. {_INSTALL}, or set onnx: []"
+            f"an ONNX query tower needs the package {package}. {_INSTALL}, or do without: set onnx: [] to train, "
+            "query_tower: torch to serve."
         ) from cause
-    return onnxruntime
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""How a query becomes a vector: which spellings are one, who encodes it, and who remembers it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pinrank.student.export import open_student
+from serve_apps.rerank.query_encoder import QueryEncoder, spelling
+from serve_apps.rerank.settings import RerankSettings
+from tests.serve_apps.graph import asked, graph
+from tests.serve_apps.redis_server import running
+from tests.serve_apps.shop import Shop, free_port
+
+
+@pytest.fixture(scope="module")
+def version(shop: Shop) -> str:
+    return open_student(shop.student).version
+
+
+def encoder(shop: Shop, version: str, **settings: object) -> QueryEncoder:
+    own = {"student": str(shop.student), "pin_store": str(shop.pin_store), "query_cache_redis_timeout_ms": 5_000}
+    return QueryEncoder(RerankSettings.model_validate(own | settings), version)
+
+
+def with_encoder(made: QueryEncoder, work: Callable[[QueryEncoder], Awaitable[None]]) -> None:
+    async def run() -> None:
+        try:
+            await work(made)
+        finally:
+            if made.shared is not None:
+                await made.shared.close()
+
+    asyncio.run(run())
+
+
+async def written(made: QueryEncoder) -> None:
+    assert made.shared is not None
+    while made.shared._under_way:
+        await asyncio.wait(made.shared._under_way)
+
+
+def test_capitals_and_spaces_that_the_tower_does_not_see_make_no_other_query(shop: Shop, version: str) -> None:
+    async def work(made: QueryEncoder) -> None:
+        assert made.folds_case[version]
+        first, outcome = await made.encode(version, "  Red   SHOES ")
+        assert outcome == "miss"
+        again, outcome = await made.encode(version, "red shoes")
+        assert outcome == "hit" and (first == again).all()
+        np.testing.assert_allclose(first, open_student(shop.student).encode_queries(["Red SHOES"])[0], atol=1e-6)
+        assert (await made.encode(version, "red shoes", "en"))[1] == "miss"
+
+    with_encoder(encoder(shop, version), work)
+
+
+def test_capitals_stay_where_the_tower_sees_them_or_languages_do_not_agree() -> None:
+    assert spelling(" Red  SHOES", folds_case=False) == "Red SHOES"
+    assert spelling(" Red  SHOES", folds_case=True) == "red shoes"
+    assert spelling("IŞIK", folds_case=True) == "IŞIK"
+
+
+def test_what_one_replica_encoded_the_other_finds_in_redis(shop: Shop, version: str, tmp_path: Path) -> None:
+    async def fill(made: QueryEncoder) -> None:
+        assert (await made.encode(version, "red shoes"))[1] == "miss"
+        await written(made)
+
+    async def find(made: QueryEncoder) -> None:
+        vector_D, outcome = await made.encode(version, "red shoes")
+        assert outcome == "shared"
+        assert (await made.encode(version, "red shoes"))[1] == "hit"
+        np.testing.assert_allclose(vector_D, open_student(shop.student).encode_queries(["red shoes"])[0], atol=1e-6)
+
+    with running(tmp_path) as server:
+        for work in (fill, find):
+            with_encoder(encoder(shop, version, query_cache_redis=server.url), work)
+
+
+def test_a_redis_that_is_gone_or_silent_degrades_no_answer(shop: Shop, version: str, tmp_path: Path) -> None:
+    async def rank(url: str) -> float:
+        rerank = graph(shop, version, query_cache_redis=url)
+        begun = time.perf_counter()
+        for number in range(12):
+            question = asked(["pin-0", "pin-1"])
+            ranked = await rerank.rank(question)
+            assert (ranked.degraded, ranked.cache) == (None, "hit" if number else "miss")
+        await rerank.encoder.shared.close()
+        return time.perf_counter() - begun
+
+    with running(tmp_path) as server:
+        server.pause()
+        assert asyncio.run(rank(server.url)) < 5
+    assert asyncio.run(rank(f"redis://127.0.0.1:{free_port()}")) < 5
