@@ -18,8 +18,8 @@ SAID: dict[str, dict[str, Any]] = {
     "X-Model-Version": {"description": "version of the student that answered", "schema": {"type": "string"}},
     "Server-Timing": {"description": "milliseconds by stage, and total", "schema": {"type": "string"}},
     "X-Cache": {
-        "description": "whether the query's vector was held; absent where there was none in time",
-        "schema": {"type": "string", "enum": ["hit", "miss"]},
+        "description": "where the query's vector was held: here, in a cache that replicas share, or nowhere",
+        "schema": {"type": "string", "enum": ["hit", "shared", "miss"]},
     },
     "X-Degraded": {
         "description": "the steps that the answer fell back to, where it did",
