@@ -33,6 +33,9 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# What front.py says: bodies are limited before they are held.
+serve: export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH = serve_apps.rerank.front:middlewares
+serve: export PYTHONPATH = $(CURDIR)
 serve: $(READY)
 	@test -e runs/demo/pin_store/manifest.json || { echo "runs/demo holds no student to serve. Run make demo first."; exit 2; }
 	$(BIN)/serve run serve_apps/rerank/app.yaml

@@ -44,6 +44,8 @@ def ray_session() -> Iterator[None]:
 
     os.environ["RAY_AUTH_MODE"] = "disabled"  # a throw-away cluster on loopback
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "platform"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "serve_apps.rerank.front:middlewares"
+    os.environ["PINRANK_BODY_TIMEOUT_S"] = "5"
     ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=300 * 2**20)
     yield
     ray.shutdown()

@@ -16,7 +16,7 @@ from pinrank.errors import ModelError
 from pinrank.student.export import StudentBundle, max_pin_tokens
 from pinrank.text import tidy
 from serve_apps.rerank.jina import Usage, usage
-from serve_apps.rerank.messages import Texts
+from serve_apps.rerank.messages import Count, Texts
 
 Kind = Literal["query", "pin", "board"]
 
@@ -43,7 +43,7 @@ class EmbeddingsRequest(BaseModel):
     encoding_format: Literal["float", "base64"] = Field(
         "float", description="base64: of the vector's float32, little-endian"
     )
-    dimensions: int | None = Field(None, ge=1, description="cut to a width that the student was trained for")
+    dimensions: Count | None = Field(None, description="cut to a width that the student was trained for")
 
 
 class Embedding(TypedDict):

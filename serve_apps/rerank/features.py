@@ -14,6 +14,10 @@ from serve_apps.rerank.asked import PairFeatures
 from serve_apps.rerank.problems import Problem
 
 LARGEST = float(np.finfo(np.float16).max)
+"""Of the numbers of a vector, which is held as float16."""
+
+LARGEST_NUMBER = 1e300
+"""Of other numbers: a million times this is still finite."""
 
 SHOWN = 10
 """Names that an answer lists before it only counts."""
@@ -92,8 +96,8 @@ def _number(value: Any, declared: Numeric, where: str) -> float:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number):
-        raise _invalid(where, "must be finite; send null where it is missing")
+    if not abs(number) <= LARGEST_NUMBER:
+        raise _invalid(where, f"must be within ±{LARGEST_NUMBER:g}; send null where it is missing")
     if declared.log1p and number < 0:
         raise _invalid(where, "must not be negative")
     return number

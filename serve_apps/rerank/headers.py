@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from pydantic_core import to_json
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_apps.rerank.asked import Ranked
 
@@ -31,10 +33,30 @@ SAID: dict[str, dict[str, Any]] = {
 ALWAYS = ("X-Request-Id", "X-Model-Version", "Server-Timing")
 
 
-def request_id(request: Request) -> str:
+def request_id(headers: Headers) -> str:
     """The id that came with a request, where it is well-formed, else a new one."""
-    given = request.headers.get("x-request-id", "")
+    given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+class RequestIds:
+    """ASGI middleware: a request without a well-formed id gets one, and every response names it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = MutableHeaders(scope=scope)
+        name = headers["x-request-id"] = request_id(headers)
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("x-request-id", name)
+            await send(message)
+
+        await self.app(scope, receive, named)
 
 
 def answered(body: Mapping[str, Any], ranked: Ranked, since: float) -> Response:

@@ -22,7 +22,7 @@ from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.problems import Problem
 from serve_apps.rerank.question import Question
 from serve_apps.rerank.ranking import in_input_order
-from serve_apps.rerank.releases import open_spec
+from serve_apps.rerank.releases import open_spec, vector_widths
 from serve_apps.rerank.remote import GONE, OVERLOADED
 from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
@@ -87,6 +87,10 @@ class Rerank:
     def spec(self) -> FeatureSpec:
         """The features of the release that answers here."""
         return self.specs.now(self.live.current)
+
+    def widths(self) -> Sequence[int]:
+        """The numbers that the vectors of the release that answers here may have."""
+        return vector_widths(self.settings, self.live.current)
 
     def models(self) -> Sequence[str]:
         """The release that answers here, then the one that a share of queries meets."""

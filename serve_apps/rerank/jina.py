@@ -7,14 +7,16 @@ from typing_extensions import TypedDict
 
 from serve_apps.rerank.answer import meta, ranking, results
 from serve_apps.rerank.asked import Ranked
-from serve_apps.rerank.messages import Meta, RerankRequest, Result
+from serve_apps.rerank.messages import WHOLE, Meta, RerankRequest, Result
 
 
 class JinaRequest(RerankRequest):
     """What POST /v1/rerank reads: as /v2/rerank, but documents come back unless told otherwise."""
 
     return_documents: bool = Field(True, description="repeat every document in its result")
-    top_n: int | None = Field(None, ge=0, description="how many results to return; all without it, or with 0")
+    top_n: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="how many results to return; all without it, or with 0"
+    )
 
 
 class Usage(TypedDict):

@@ -5,7 +5,7 @@ Answers are typed dictionaries, which become JSON without an object a document. 
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag, with_config
 from typing_extensions import TypedDict  # pydantic reads that of typing from Python 3.12 on
 
 from serve_apps.rerank.problems import KINDS
@@ -33,6 +33,16 @@ class Document(TypedDict):
             Field(description="numbers of this query with this document, by the names in the student's specification"),
         ]
     ]
+
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+WHOLE = BeforeValidator(_whole)
+"""Integers as JSON Schema has them: 2.0 is one, and "2" and true are none."""
+
+Count = Annotated[int, Field(ge=1), WHOLE]
 
 
 def _kind(given: object) -> str:
@@ -65,7 +75,7 @@ class Asking(BaseModel):
     timeout_ms: float | None = Field(
         None, gt=0, le=LONGEST_WAIT_MS, description="for the answer, degraded rather than late"
     )
-    top_n: int | None = Field(None, ge=1, description="how many results to return; all without it")
+    top_n: Count | None = Field(None, description="how many results to return; all without it")
     explain: bool = Field(False, description="say why, for the best max_explained results")
     return_levels: bool = Field(False, description="add the five probabilities, the expected and the likeliest level")
 

@@ -1,23 +1,21 @@
 """The OpenAPI says what the student that answers can be told: its features by name, and the limits of the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from pinrank.student.declaration import Categorical, Numeric
 from pinrank.student.features import FeatureSpec
-from serve_apps.rerank.features import LARGEST
+from serve_apps.rerank.features import LARGEST, LARGEST_NUMBER
 from serve_apps.rerank.settings import RerankSettings
 
 Schema = dict[str, Any]
 
-LARGEST_NUMBER = 1e300
-
 RANKINGS = ("RerankRequest", "JinaRequest", "RankRequest")
 
 
-def described(base: Mapping[str, Any], spec: FeatureSpec, settings: RerankSettings) -> Schema:
-    """The app's OpenAPI with a student's features and the limits of a request filled in."""
+def described(base: Mapping[str, Any], spec: FeatureSpec, widths: Sequence[int], settings: RerankSettings) -> Schema:
+    """The app's OpenAPI with a student's features, the widths of its vectors and the limits of a request filled in."""
     whole: Schema = deepcopy(dict(base))
     schemas = whole["components"]["schemas"]
     of_query = orderly(query_features(spec), "of the query; null or absent is missing")
@@ -25,7 +23,15 @@ def described(base: Mapping[str, Any], spec: FeatureSpec, settings: RerankSettin
         fields = schemas[name]["properties"]
         fields["query"]["maxLength"] = settings.max_query_chars
         fields["query_features"] = of_query
-        fields["pin_ids" if name == "RankRequest" else "documents"]["maxItems"] = settings.max_documents
+    schemas["RankRequest"]["properties"]["pin_ids"]["maxItems"] = settings.max_documents
+    said = f"at most {settings.max_documents}, of them {settings.max_texts} by text alone"
+    for name in ("RerankRequest", "JinaRequest"):
+        schemas[name]["properties"]["documents"]["description"] = said
+    embeddings = schemas["EmbeddingsRequest"]["properties"]
+    embeddings["dimensions"]["anyOf"] = [{"type": "integer", "enum": sorted(widths)}, {"type": "null"}]
+    one, several = embeddings["input"]["oneOf"]
+    several["maxItems"] = settings.max_texts
+    one["description"] = f"as a query at most {settings.max_query_chars} characters"
     of_pair = {name: number(each) for name, each in spec.declared.pair.numeric.items()}
     schemas["Document"]["properties"]["pair_features"] = orderly(of_pair, "of the query with this document")
     columns = {name: {"type": "array", "items": each} for name, each in of_pair.items()}

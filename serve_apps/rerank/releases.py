@@ -12,7 +12,7 @@ from pinrank import registry as bundles
 from pinrank.embeddings.store import PinStore, read_manifest
 from pinrank.errors import PinrankError
 from pinrank.release import folders_of
-from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.export import StudentBundle, open_student, read_card
 from pinrank.student.features import FeatureSpec
 from pinrank.student.onnx import chosen_form
 from serve_apps.rerank.one_student import open_bound, refuse_other
@@ -42,6 +42,12 @@ def open_pins(settings: RerankSettings, version: str) -> PinStore:
 def open_spec(settings: RerankSettings, version: str) -> FeatureSpec:
     """What the student of a version knows of features. Raises ModelError."""
     return FeatureSpec.open(folders(settings, version)[0])
+
+
+def vector_widths(settings: RerankSettings, version: str) -> tuple[int, ...]:
+    """The widths that the vectors of a version's student may be cut to, and their own. Raises ModelError."""
+    card = read_card(folders(settings, version)[0])
+    return (*card.dims, card.vector_dim)
 
 
 def first_version(settings: RerankSettings, bound: str, open_all: Callable[[str], object]) -> str:

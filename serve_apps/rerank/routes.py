@@ -54,7 +54,7 @@ def http_app(rerank: "Rerank", settings: RerankSettings) -> FastAPI:
     app.include_router(model_routes(rerank, settings.max_explained), dependencies=secured)
     app.include_router(service_routes(rerank, secured))
     base = app.openapi()
-    app.openapi = lambda: described(base, rerank.spec(), settings)  # type: ignore[method-assign]
+    app.openapi = lambda: described(base, rerank.spec(), rerank.widths(), settings)  # type: ignore[method-assign]
     return app
 
 
@@ -67,7 +67,7 @@ def model_routes(rerank: "Rerank", max_explained: int) -> APIRouter:
         """Rank texts and pins for a query, best first (Cohere's form)."""
         since = time.perf_counter()
         ranked = await rerank.rank(asked_of(asked, max_explained))
-        return answered(answer(asked, ranked, request_id(request)), ranked, since)
+        return answered(answer(asked, ranked, request_id(request.headers)), ranked, since)
 
     @routes.post("/v1/rerank", response_model=JinaResponse, responses=_RANKED, tags=["rerank"])
     async def rerank_v1(asked: JinaRequest, request: Request) -> Response:
@@ -76,14 +76,14 @@ def model_routes(rerank: "Rerank", max_explained: int) -> APIRouter:
         question = asked_of(asked, max_explained)
         ranked = await rerank.rank(question)
         num_tokens = await rerank.count_tokens(question, ranked.model)
-        return answered(jina_answer(asked, ranked, request_id(request), num_tokens), ranked, since)
+        return answered(jina_answer(asked, ranked, request_id(request.headers), num_tokens), ranked, since)
 
     @routes.post("/v1/rank", response_model=RankResponse, responses=_RANKED, tags=["rerank"])
     async def rank(asked: RankRequest, request: Request) -> Response:
         """Rank pins by their ids, in columns: the cheapest form for hundreds."""
         since = time.perf_counter()
         ranked = await rerank.rank(by_ids.asked_of(asked, max_explained))
-        return answered(rank_answer(asked, ranked, request_id(request)), ranked, since)
+        return answered(rank_answer(asked, ranked, request_id(request.headers)), ranked, since)
 
     @routes.post("/v1/embeddings", response_model=EmbeddingsResponse, responses=_EMBEDDED, tags=["embeddings"])
     async def embeddings(asked: EmbeddingsRequest, request: Request) -> Response:

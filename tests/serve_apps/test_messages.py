@@ -66,6 +66,7 @@ def test_white_space_around_texts_and_ids_is_cut() -> None:
         ({"timeout_ms": 1e12}, "timeout_ms: input should be less than or equal to 600000"),
         ({"top_n": 0}, "top_n: input should be greater than or equal to 1"),
         ({"top_n": "2"}, "top_n: input should be a valid integer"),
+        ({"top_n": 2.5}, "top_n: input should be a valid integer"),
         ({"top_n": True}, "top_n: input should be a valid integer"),
         ({"return_levels": "yes"}, "return_levels: input should be a valid boolean"),
     ],
@@ -81,6 +82,10 @@ def test_a_document_of_another_type_is_refused() -> None:
 
 def test_many_faults_are_counted() -> None:
     assert told(documents=[""] * 10).endswith("documents[2]: must not be empty; and 7 more")
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert parsed(b'{"query": "a", "documents": ["b"], "top_n": 2.0}', RerankRequest).top_n == 2
 
 
 def test_a_body_that_is_no_json_is_malformed() -> None:

@@ -33,6 +33,7 @@ def rerank() -> Rerank:
     """An ingress whose parts are never asked."""
     ingress = Rerank(SETTINGS, "student@1a2b3c4d", NEVER_ASKED, NEVER_ASKED)
     ingress.specs = Opened(lambda version: NO_FEATURES)
+    ingress.widths = lambda: (8, 32)
     return ingress
 
 
@@ -200,8 +201,12 @@ def test_a_fault_of_an_embeddings_request_names_its_field(
     assert refusal(ask("POST", "/v1/embeddings", json=body)) == (422, "invalid_request", message)
 
 
-def test_a_student_without_features_says_so_in_the_openapi(ask: Callable[..., httpx.Response]) -> None:
+def test_a_student_without_features_says_so_in_the_openapi(
+    ask: Callable[..., httpx.Response],
+) -> None:
     schemas = ask("GET", "/openapi.json").json()["components"]["schemas"]
     of_query = schemas["RerankRequest"]["properties"]["query_features"]["anyOf"][0]
     assert (of_query["properties"], of_query["additionalProperties"]) == ({}, False)
     assert schemas["RankRequest"]["properties"]["pin_ids"]["maxItems"] == SETTINGS.max_documents
+    widths = schemas["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"][0]
+    assert widths == {"type": "integer", "enum": [8, 32]}

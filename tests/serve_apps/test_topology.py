@@ -60,6 +60,22 @@ def test_every_shape_of_the_graph_gives_the_same_answer(apps: str) -> None:
 
 
 @pytest.mark.ray
+def test_vectors_tokens_and_explanations_come_from_every_shape(apps: str) -> None:
+    told = []
+    for shape in ("split", "fused", "encoder"):
+        embedded = httpx.post(f"{apps}/{shape}/v1/embeddings", json={"input": ["red", "blue"], "dimensions": 8}).json()
+        refused = httpx.post(f"{apps}/{shape}/v1/embeddings", json={"input": "red", "dimensions": 9})
+        assert (refused.status_code, refused.json()["error_type"]) == (422, "invalid_request")
+        ranked = httpx.post(f"{apps}/{shape}/v1/rerank", json=BODY | {"explain": True}, timeout=30).json()
+        best = ranked["results"][0]
+        why = best["explanation"]
+        assert best["relevance_score"] == pytest.approx(why["base"] + sum(why["contributions"].values()), abs=1e-5)
+        told.append((embedded["usage"], ranked["usage"], best["index"], list(why["contributions"])))
+        assert np.shape([each["embedding"] for each in embedded["data"]]) == (2, 8)
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.ray
 def test_a_shape_has_the_deployments_that_it_needs(apps: str) -> None:
     from ray import serve
 

@@ -78,6 +78,8 @@ def explain(
     known: Known = Known(),  # noqa: B008 (frozen)
 ) -> list[Explanation]:
     """Explanations of one query's scores of N candidates, in their order; arguments as of `StudentBundle.logits`."""
+    if not len(terms):
+        return []
     features_NF = bundle.features(query, terms, rows_NR, known)
     sums = _sums(bundle, query_D, rows_NR.astype(np.float32), features_NF, known.query)
     groups = list(sums.hidden)
