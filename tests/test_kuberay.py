@@ -121,7 +121,7 @@ def command_in(job: dict[str, Any]) -> list[str]:
 def test_the_manifests_are_what_the_generator_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     written = {path.name: path.read_text() for path in FOLDER.glob("*.yaml")}
-    assert written == kuberay.manifests(kuberay.Manifests())
+    assert written == kuberay.manifests(kuberay.Manifests()), "write them again: python -m pinrank.deploy.kuberay"
 
 
 @pytest.mark.parametrize("name", NAMES)
