@@ -94,7 +94,7 @@ def embed(bundle: StudentBundle, kind: Kind, texts: Sequence[str], dimensions: i
     tidied = [tidy(text) for text in texts]
     once, which_N = distinct(bundle.pin_texts([{"title": title} for title in tidied]) if kind == "board" else tidied)
     of_query = kind == "query"
-    encoder = bundle.encoder if of_query else bundle.pin_encoder
+    encoder = bundle.query_encoder if of_query else bundle.pin_encoder
     tokens = encoder.tokens(once, bundle.text.max_query_tokens if of_query else max_pin_tokens(bundle.text))
     vectors_UD = encoder.encode_ids(tokens, "float32" if of_query else "auto")
     return Embedded(unit(vectors_UD[:, :width])[which_N], sum(len(tokens[which]) for which in which_N.tolist()))

@@ -75,12 +75,12 @@ class Rerank:
             except (OVERLOADED, *GONE) as cause:
                 raise unavailable() from cause
 
-    async def count_tokens(self, asked: Asked, version: str) -> int:
-        """Tokens of the query and of the documents that came as texts, as a version reads them; 0 where it is gone."""
+    async def count_tokens(self, asked: Asked, version: str, deadline: Deadline) -> int:
+        """Tokens of the query and of the documents by text alone, as a version reads them; 0 when that is late."""
         texts = [text for pin_id, text in zip(asked.ids, asked.texts, strict=True) if pin_id is None]
         try:
-            counted: int = await self.encoder.count_tokens(version, asked.query, texts)
-        except (OVERLOADED, *GONE):
+            counted: int = await deadline.within(self.encoder.count_tokens(version, asked.query, texts))
+        except (TimeoutError, OVERLOADED, *GONE):
             return 0
         return counted
 

@@ -105,7 +105,7 @@ def candidates_of_texts(bundle: StudentBundle, texts: Sequence[str]) -> Candidat
 
 def count_tokens(bundle: StudentBundle, query: str, texts: Sequence[str]) -> int:
     """Tokens of a query by the query tower and of texts by the pin tower, cut where the towers cut."""
-    of_query = bundle.encoder.tokens([tidy(query)], bundle.text.max_query_tokens)
+    of_query = bundle.query_encoder.tokens([tidy(query)], bundle.text.max_query_tokens)
     of_texts = bundle.pin_encoder.tokens([tidy(text) for text in texts], max_pin_tokens(bundle.text))
     return sum(map(len, (*of_query, *of_texts)))
 

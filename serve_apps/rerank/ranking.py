@@ -82,14 +82,18 @@ class Ranking:
     async def _explained(
         self, groups: Sequence[Group], query_D: Vector | None, graded: GradedDocuments
     ) -> dict[int, Explanation]:
-        """Explanations of the best documents, by position; none without the query's vector."""
+        """Explanations of the best documents, by position; none without the query's vector, or when they are late."""
         if query_D is None:
             return {}
         pairs, values = self.question.pair_values, self.question.query_values
         known = [(group.positions_G, group.with_pairs(pairs)) for group in groups if group.encoded]
-        return await asyncio.to_thread(
+        explaining = asyncio.to_thread(
             explained_best, self.bundle, self.asked.query, query_D, values, known, graded, self.asked.explain
         )
+        try:
+            return await self.deadline.within(explaining)
+        except TimeoutError:
+            return {}
 
     async def _encoded(
         self, encoding: "asyncio.Future[tuple[tuple[Vector, Outcome], float]]"

@@ -17,6 +17,7 @@ from serve_apps.rerank.asked import Asked
 from serve_apps.rerank.bodies import BodyRoute
 from serve_apps.rerank.body_limit import BodyLimit
 from serve_apps.rerank.by_ids import RankRequest, RankResponse, rank_answer
+from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.embeddings import EmbeddingsRequest, EmbeddingsResponse, embeddings_answer
 from serve_apps.rerank.headers import ALWAYS, SAID, answered, request_id, told
 from serve_apps.rerank.jina import JinaRequest, JinaResponse, jina_answer
@@ -74,8 +75,9 @@ def model_routes(rerank: "Rerank", max_explained: int) -> APIRouter:
         """Rank texts and pins for a query, best first (Jina's and vLLM's form)."""
         since = time.perf_counter()
         question = asked_of(asked, max_explained)
+        deadline = Deadline(question.timeout_ms or rerank.settings.budget_ms)
         ranked = await rerank.rank(question)
-        num_tokens = await rerank.count_tokens(question, ranked.model)
+        num_tokens = await rerank.count_tokens(question, ranked.model, deadline)
         return answered(jina_answer(asked, ranked, request_id(request.headers), num_tokens), ranked, since)
 
     @routes.post("/v1/rank", response_model=RankResponse, responses=_RANKED, tags=["rerank"])

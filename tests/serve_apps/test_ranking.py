@@ -1,6 +1,7 @@
 """The steps down that an answer takes when a part is late or gone, on the real graph in this process."""
 
 import asyncio
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pinrank.student.export import read_card
 from serve_apps.rerank.answer import ranking
 from serve_apps.rerank.asked import Asked, Ranked
 from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.ingress import Rerank
 from tests.serve_apps.graph import Instead, asked, graph
 from tests.serve_apps.shop import Shop
@@ -99,6 +101,24 @@ def test_without_a_ranker_the_answer_is_the_order_given(rerank: Rerank, answer: 
     ranked = rank(rerank, asked(PINS, timeout_ms=BUDGET_MS))
     assert ranked.degraded == "input_order"
     assert ranking(ranked.graded).tolist() == list(range(len(PINS)))
+
+
+def test_an_explanation_that_is_late_is_left_out_and_the_ranking_stays(
+    rerank: Rerank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rank(rerank, asked(PINS, timeout_ms=30_000.0, explain=3))
+    assert set(whole.explained) == set(ranking(whole.graded)[:3].tolist())
+    monkeypatch.setattr("serve_apps.rerank.ranking.explained_best", lambda *given: time.sleep(1))
+    ranked = rank(rerank, asked(PINS, timeout_ms=BUDGET_MS, explain=3))
+    assert (ranked.degraded, ranked.explained, ranked.graded.graded_N.all()) == (None, {}, True)
+
+
+def test_tokens_that_cannot_be_counted_in_time_are_none(rerank: Rerank) -> None:
+    question = asked([None], ["red sweater"])
+    version = rerank.live.current
+    assert asyncio.run(rerank.count_tokens(question, version, Deadline(None))) > 4
+    rerank.encoder = Instead(rerank.encoder, {"count_tokens": late})
+    assert asyncio.run(rerank.count_tokens(question, version, Deadline(10.0))) == 0
 
 
 def test_the_settings_budget_holds_where_the_request_says_none(shop: Shop) -> None:

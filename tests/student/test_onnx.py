@@ -111,6 +111,7 @@ def test_queries_are_encoded_by_the_chosen_form_and_pins_are_not(exported: Stude
     np.testing.assert_allclose(served.encode_queries(TEXTS), exported.encode_queries(TEXTS), atol=1e-4)
     assert isinstance(served.query_encoder, OnnxEncoder) and not isinstance(served.pin_encoder, OnnxEncoder)
     assert (served.encoder_version, exported.encoder_version) == (f"{exported.version}+fp32", exported.version)
+    assert served.query_encoder.tokens(TEXTS, 8) == served.encoder.tokens(TEXTS, 8)
     assert served.with_query_form(None).query_encoder is served.encoder
 
 

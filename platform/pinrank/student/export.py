@@ -107,7 +107,7 @@ class StudentBundle:
         return TextEncoder.open(self.folder / ENCODER)
 
     @cached_property
-    def query_encoder(self) -> "Encoder":
+    def query_encoder(self) -> "TextEncoder | OnnxEncoder":
         """What encodes queries: that tower, or its ONNX form where `with_query_form` chose one."""
         if self.query_form is None:
             return self.encoder

@@ -78,7 +78,7 @@ def chosen_form(bundle: Path, wanted: Literal["auto", "torch"] | Format) -> Form
 
 
 class OnnxEncoder:
-    """A query tower under onnxruntime, with the `encode` of pinrank.student.encoder.TextEncoder."""
+    """A query tower under onnxruntime, with the methods of pinrank.student.encoder.TextEncoder."""
 
     def __init__(self, path: Path, tokenizer: Any, num_threads: int = 0) -> None:
         """num_threads: of one call; 0 takes all cores. ModelError when the file holds no such model."""
@@ -102,8 +102,15 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; the file decides the arithmetic, not `precision`."""
-        vectors_ND = np.zeros((len(texts), self.vector_dim), dtype=np.float32)
-        token_ids = tokenise(self.tokenizer, self.template, texts, max_tokens)
+        return self.encode_ids(self.tokens(texts, max_tokens), precision)
+
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """The token ids that `encode` reads of each text."""
+        return tokenise(self.tokenizer, self.template, texts, max_tokens)
+
+    def encode_ids(self, token_ids: Sequence[Sequence[int]], precision: Precision = "float32") -> NDArray[np.float32]:
+        """As `encode`, of texts that are tokenised."""
+        vectors_ND = np.zeros((len(token_ids), self.vector_dim), dtype=np.float32)
         for places in by_length(token_ids):
             arrays = padded_arrays([token_ids[place] for place in places], self.tokenizer.pad_token_id or 0)
             vectors_ND[places] = self.session.run([_OUTPUT], dict(zip(_INPUTS, arrays, strict=True)))[0]
