@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class GradedDocuments:
     by_words_N: NDArray[np.float64]
     found: list[bool | None]
 
+    @cached_property
     def scores(self) -> NDArray[np.float64]:
         """Scores in [0, 1] to DECIMALS, float64[N]: the student's, or those of the words; 0 where there is neither."""
         others_N = np.nan_to_num(self.by_words_N)
@@ -59,7 +61,7 @@ def join(groups: Sequence[GradedGroup], num_documents: int) -> GradedDocuments:
     probabilities_NL[:, 0] = 1.0
     graded_N = np.zeros(num_documents, dtype=bool)
     by_words_N = np.full(num_documents, np.nan)
-    found: list[bool | None] = [None] * num_documents
+    found_N = np.full(num_documents, None, dtype=object)
     for group in groups:
         positions = group.positions_G[group.found_G]
         if group.probabilities_GL is not None:
@@ -68,16 +70,15 @@ def join(groups: Sequence[GradedGroup], num_documents: int) -> GradedDocuments:
         elif group.by_words_G is not None:
             by_words_N[positions] = group.by_words_G[group.found_G]
         if group.looked_up:
-            for position, is_pin in zip(group.positions_G.tolist(), group.found_G.tolist(), strict=True):
-                found[position] = is_pin
-    return GradedDocuments(probabilities_NL, graded_N, by_words_N, found)
+            found_N[group.positions_G] = group.found_G
+    return GradedDocuments(probabilities_NL, graded_N, by_words_N, found_N.tolist())
 
 
 def ranking(graded: GradedDocuments) -> NDArray[np.intp]:
     """Positions, best first: the graded ones by score, then those that words scored, then the others; equals in the
     order given."""
     worse_N = np.where(graded.graded_N, 0.0, np.where(np.isnan(graded.by_words_N), 4.0, 2.0))
-    return np.argsort(worse_N - graded.scores(), kind="stable")
+    return np.argsort(worse_N - graded.scores, kind="stable")
 
 
 def answer(request: RerankRequest, ranked: "Ranked", request_id: str) -> RerankResponse:
@@ -107,7 +108,7 @@ def meta(ranked: "Ranked") -> Meta:
 def results(request: RerankRequest, ranked: "Ranked", best: NDArray[np.intp]) -> list[Result]:
     """The documents at these positions, in this order, with what the request asks of them."""
     graded = ranked.graded
-    order, scores = best.tolist(), graded.scores()[best].tolist()
+    order, scores = best.tolist(), graded.scores[best].tolist()
     told: list[Result] = [
         {"index": position, "relevance_score": score} for position, score in zip(order, scores, strict=True)
     ]

@@ -65,11 +65,12 @@ def rank_answer(request: RankRequest, ranked: Ranked, request_id: str) -> RankRe
     told: RankResponse = {
         "id": request_id,
         "pin_ids": [request.pin_ids[position] for position in best.tolist()],
-        "scores": graded.scores()[best].tolist(),
+        "scores": graded.scores[best].tolist(),
         "meta": meta(ranked),
     }
-    if missing := [pin_id for pin_id, found in zip(request.pin_ids, graded.found, strict=True) if found is False]:
-        told["not_found"] = missing
+    if False in graded.found:
+        pins = zip(request.pin_ids, graded.found, strict=True)
+        told["not_found"] = [pin_id for pin_id, found in pins if found is False]
     if request.return_levels:
         columns = levels(graded, best)
         told["levels"], told["expected_levels"] = columns.likeliest, columns.expected

@@ -107,23 +107,27 @@ class Ranking:
 
     async def _groups(self) -> list[Group]:
         """Pins by id beside texts, then the texts that stand in for unknown ids."""
-        by_id = [position for position, pin_id in enumerate(self.asked.ids) if pin_id is not None]
-        by_text = [position for position, pin_id in enumerate(self.asked.ids) if pin_id is None]
-        looked_up, encoded = await asyncio.gather(self._look_up(by_id), self._encode(by_text))
+        ids = self.asked.ids
+        if None in ids:
+            by_id = [position for position, pin_id in enumerate(ids) if pin_id is not None]
+            by_text = [position for position, pin_id in enumerate(ids) if pin_id is None]
+            pin_ids = [ids[position] for position in by_id]
+            looked_up, encoded = await asyncio.gather(self._look_up(by_id, pin_ids), self._encode(by_text))
+        else:
+            looked_up, encoded = await self._look_up(np.arange(len(ids)), ids), []
         missing = [p for group in looked_up for p in group.positions_G[~group.candidates.found_N].tolist()]
         instead = [position for position in missing if self.asked.texts[position] is not None]
         if instead:
             self.steps.add("text")
         return [*looked_up, *encoded, *await self._encode(instead)]
 
-    async def _look_up(self, positions: Sequence[int]) -> list[Group]:
-        if not positions:
+    async def _look_up(self, positions: Sequence[int] | NDArray[np.intp], pin_ids: Sequence[str | None]) -> list[Group]:
+        if not pin_ids:
             return []
-        pin_ids = [self.asked.ids[position] for position in positions]
         try:
             candidates = await self.deadline.within(self.pins.lookup(self.question.version, pin_ids))
         except LOST:
-            candidates = without_vectors(self.bundle, [""] * len(positions), found=False)
+            candidates = without_vectors(self.bundle, [""] * len(pin_ids), found=False)
         return [Group(np.asarray(positions), candidates, looked_up=True)]
 
     async def _encode(self, positions: Sequence[int]) -> list[Group]:

@@ -35,7 +35,7 @@ def test_documents_that_their_words_scored_come_between_graded_and_unknown_ones(
     by_words = GradedGroup(np.array([0, 2]), None, np.ones(2, dtype=bool), True, np.array([0.2, 0.9]))
     graded = join([by_words, group([1], [1])], 4)
     assert ranking(graded).tolist() == [1, 2, 0, 3]
-    assert graded.scores().tolist() == [0.2, 0.0, 0.9, 0.0]
+    assert graded.scores.tolist() == [0.2, 0.0, 0.9, 0.0]
     assert (graded.graded_N.tolist(), graded.found) == ([False, True, False, False], [True, None, True, None])
 
 

@@ -35,7 +35,7 @@ from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import MANIFEST, verify
 from pinrank.student.onnx import Format, OnnxEncoder, OnnxFigures, file_of
-from pinrank.student.ranker import Floats, RankerWeights, open_ranker
+from pinrank.student.ranker import Floats, RankerWeights, open_ranker, single
 from pinrank.student.text_features import of_texts
 from pinrank.student.tower_folder import ENCODER, PIN_ENCODER
 from pinrank.student.values import Known, Values, nothing
@@ -209,7 +209,7 @@ class StudentBundle:
         terms = [lexical.query_terms(query)]
         texts_NT = of_texts(self.spec.declared, terms, pins, self.stats, query_of_pair)
         own = self.vector_dim + self.hidden
-        pin_NS = np.zeros((len(pins), 0), np.float32) if rows_NR is None else rows_NR[:, own:].astype(np.float32)
+        pin_NS = np.zeros((len(pins), 0), np.float32) if rows_NR is None else single(rows_NR[:, own:])
         pairs = known.pairs or nothing(len(pins))
         return self.spec.pair(texts_NT, pairs, self.spec.space_vectors(known.query), pin_NS)
 
@@ -286,6 +286,7 @@ def assembled(folder: Path, card: StudentCard) -> StudentBundle:
             f"{wanted}). Copy the whole folder again, or train the student again."
         )
     lexical.warm_up()
+    single(np.zeros(1, dtype=np.float16))  # compiled now, so that no request waits for it
     return StudentBundle(folder, card, spec, LexicalStats.open(folder), ranker, LevelCalibration.open(folder))
 
 

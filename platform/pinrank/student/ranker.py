@@ -104,15 +104,29 @@ class RankerWeights:
 
         rows_NR are rows of the pin store: a pin's vector, then its side of the first layer. own: the query's features.
         """
-        rows = rows_NR.astype(np.float32)
+        rows = single(rows_NR)
         pins_ND, side_NH = rows[:, : self.vector_dim], rows[:, self.vector_dim :]
         cosine_N = (pins_ND @ query_D - self.cosine_centre) * self.cosine_scale
-        inputs_NG = np.concatenate([features_NF, cosine_N[:, None]], axis=1)
-        product_NH = pins_ND @ ((query_D * self.vector_dim**0.5)[:, None] * self.product_DH)
-        hidden = self.query_side(query_D, own) + side_NH + product_NH + inputs_NG @ self.features_GH
+        inputs_NG = np.concatenate([features_NF, cosine_N[:, None]], axis=1, dtype=np.float32)
+        hidden = pins_ND @ ((query_D * np.float32(self.vector_dim**0.5))[:, None] * self.product_DH)
+        hidden += side_NH
+        hidden += inputs_NG @ self.features_GH
+        hidden += self.query_side(query_D, own)
         for weight, bias in self.layers:
-            hidden = np.maximum(hidden, 0.0) @ weight + bias
-        return np.asarray(hidden + inputs_NG @ self.shortcut_GL, dtype=np.float32)
+            np.maximum(hidden, 0.0, out=hidden)
+            hidden = hidden @ weight
+            hidden += bias
+        hidden += inputs_NG @ self.shortcut_GL
+        return np.asarray(hidden, dtype=np.float32)
+
+
+def single(rows_NR: NDArray[np.floating]) -> Floats:
+    """Rows as float32."""
+    if rows_NR.dtype != np.float16:
+        return np.asarray(rows_NR, dtype=np.float32)
+    from pinrank.widen import widened  # which loads numba, and jobs only read their settings at first
+
+    return widened(rows_NR)
 
 
 def open_ranker(folder: Path, shapes: Shapes, cosine_centre: float, cosine_scale: float) -> RankerWeights:
