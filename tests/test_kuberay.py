@@ -7,6 +7,7 @@ Ray's autoscaler reads it. No cluster has taken the manifests yet.
 """
 
 import copy
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,8 @@ def test_an_own_image_and_folder_are_written(root: Path, tmp_path: Path, monkeyp
     assert set(NAMES) <= set(read)
     images = [pod["spec"]["containers"][0]["image"] for pod in pods(cluster_in(read["cluster"]["spec"]))]
     assert set(images) == {"registry.example.com/pinrank:1"}
+
+
+def test_every_setting_is_documented(root: Path) -> None:
+    page = (root / "docs/cluster.md").read_text().partition("\n## On Kubernetes\n")[2].partition("\n## ")[0]
+    assert set(kuberay.Manifests.model_fields) <= set(re.findall(r"`(\w+)`", page))
