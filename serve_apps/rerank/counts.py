@@ -85,7 +85,7 @@ def count_answer(role: str, ranked: "Ranked", seconds: float) -> None:
     ANSWERS.add(1, role)
     STAGE.observe(seconds, "request")
     for stage, stage_ms in ranked.stage_ms.items():
-        STAGE.observe(stage_ms / 1000, _STAGES[stage])
+        STAGE.observe(stage_ms / 1000, _STAGES.get(stage, stage))
     for step in ranked.degraded.split(",") if ranked.degraded else ():
         DEGRADED.add(1, step)
     graded = ranked.graded

@@ -27,6 +27,7 @@ from serve_apps.rerank.remote import GONE, OVERLOADED
 from serve_apps.rerank.routes import http_app
 from serve_apps.rerank.settings import RerankSettings
 from serve_apps.rerank.shadow import Shadow
+from serve_apps.rerank.spans import current_trace, note_answer
 from serve_apps.rerank.topology import parts_of
 
 
@@ -54,10 +55,11 @@ class Rerank:
         started = time.perf_counter()
         require_within_limits(asked, self.settings)
         version, role = self.live.choose(asked.query)
-        question = await self._question(asked, version)
+        question = await self._question(asked, version, current_trace())
         async with self._admitted():
             ranked = await self._ranked(question)
         count_answer(role, ranked, time.perf_counter() - started)
+        note_answer(ranked, role)
         if self.live.shadow is not None and self.live.shadow.has(asked.query):
             self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
         return ranked
@@ -106,7 +108,7 @@ class Rerank:
             raise Problem(503, "unavailable", "a deployment is still starting") from cause
         return self.live.current
 
-    async def _question(self, asked: Asked, version: str) -> Question:
+    async def _question(self, asked: Asked, version: str, trace: str | None = None) -> Question:
         spec = await self.specs.get(version)
         return Question(
             version,
@@ -114,6 +116,7 @@ class Rerank:
             query_values(asked.query_features, spec),
             pair_values(asked.pair_features, spec),
             asked.timeout_ms or self.settings.budget_ms,
+            trace,
         )
 
     async def _ranked(self, question: Question) -> Ranked:

@@ -10,7 +10,7 @@ from serve_apps.rerank.asked import Asked
 class Question:
     """A request with its version. query_values: one row; pair_values: a row a document, None where nothing is said.
 
-    budget_ms: what is left for the answer; None is any time.
+    budget_ms: what is left for the answer; None is any time. trace: the request's traceparent, where it is sampled.
     """
 
     version: str
@@ -18,3 +18,4 @@ class Question:
     query_values: Values
     pair_values: Values | None
     budget_ms: float | None
+    trace: str | None = None

@@ -12,6 +12,7 @@ from serve_apps.rerank.ranking import Ranking
 from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.remote import part
 from serve_apps.rerank.settings import RerankSettings
+from serve_apps.rerank.spans import Spans
 
 
 class Ranker:
@@ -33,11 +34,13 @@ class Ranker:
         self.students = students or Opened(partial(open_version, settings))
         first_version(settings, version, self.students.now)
         self.encoder, self.pins = part(encoder), part(pins)
+        self.spans = Spans(settings.traces, settings.trace_share)
 
     async def rank(self, question: Question) -> Ranked:
         """The documents of a question graded by its version, as far as its budget allows."""
         bundle = await self.students.get(question.version)
-        return await Ranking(question, bundle, self.encoder, self.pins, self.settings.rank_reserve_ms).run()
+        parts = (self.encoder, self.pins, self.settings.rank_reserve_ms, self.spans)
+        return await Ranking(question, bundle, *parts).run()
 
     async def prepare(self, version: str) -> None:
         """Open a version here and in the parts behind, before requests name it. Raises what opening raises."""

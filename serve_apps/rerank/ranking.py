@@ -8,9 +8,9 @@ Letters: N documents, G of them in a group, D vector, L = 5 levels.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from serve_apps.rerank.inline import inline
 from serve_apps.rerank.query_cache import Outcome, Vector
 from serve_apps.rerank.question import Question
 from serve_apps.rerank.remote import GONE, OVERLOADED
+from serve_apps.rerank.spans import NO_SPANS, Spans
+
+T = TypeVar("T")
 
 STEPS = ("text", "lexical", "input_order")
 """From the smallest loss to the largest."""
@@ -58,23 +61,32 @@ class Group:
 class Ranking:
     """A question with the parts that answer it, and the steps down that it took so far."""
 
-    def __init__(self, question: Question, bundle: StudentBundle, encoder: Any, pins: Any, reserve_ms: float) -> None:
+    def __init__(
+        self,
+        question: Question,
+        bundle: StudentBundle,
+        encoder: Any,
+        pins: Any,
+        reserve_ms: float,
+        spans: Spans = NO_SPANS,
+    ) -> None:
         self.question, self.bundle, self.encoder, self.pins = question, bundle, encoder, pins
         self.asked = question.asked
+        self.spans = spans
         self.deadline = Deadline(None if question.budget_ms is None else question.budget_ms - reserve_ms)
         self.steps: set[str] = set()
 
     async def run(self) -> Ranked:
         """Encode and look up at the same time, then grade what there is."""
         encoding = asyncio.ensure_future(
-            timed(self.encoder.encode(self.question.version, self.asked.query, self.asked.query_locale))
+            self._timed("encode", self.encoder.encode(self.question.version, self.asked.query, self.asked.query_locale))
         )
         try:
-            groups, candidates_ms = await timed(self._groups())
+            groups, candidates_ms = await self._timed("lookup", self._groups())
             query_D, outcome, encode_ms = await self._encoded(encoding)
         finally:
             encoding.cancel()
-        graded, rank_ms = await timed(inline(len(self.asked), lambda: self._graded(groups, query_D)))
+        graded, rank_ms = await self._timed("rank", inline(len(self.asked), lambda: self._graded(groups, query_D)))
         stage_ms = {"encode": encode_ms, "candidates": candidates_ms, "rank": rank_ms}
         explained = await self._explained(groups, query_D, graded) if self.asked.explain else {}
         return Ranked(graded, self.question.version, stage_ms, named(self.steps), outcome, explained)
@@ -94,6 +106,9 @@ class Ranking:
             return await self.deadline.within(explaining)
         except TimeoutError:
             return {}
+
+    def _timed(self, stage: str, work: Awaitable[T]) -> Coroutine[Any, Any, tuple[T, float]]:
+        return timed(self.spans.within(stage, self.question.trace, work))
 
     async def _encoded(
         self, encoding: "asyncio.Future[tuple[tuple[Vector, Outcome], float]]"

@@ -33,6 +33,7 @@ from serve_apps.rerank.messages import (
 from serve_apps.rerank.openapi import described
 from serve_apps.rerank.problems import Problem, answer_problems
 from serve_apps.rerank.settings import RerankSettings
+from serve_apps.rerank.spans import Spans, TracedRequests
 
 if TYPE_CHECKING:
     from serve_apps.rerank.ingress import Rerank
@@ -48,6 +49,8 @@ def http_app(rerank: "Rerank", settings: RerankSettings) -> FastAPI:
     """The FastAPI app in front of one ingress replica."""
     app = FastAPI(title="pinrank rerank", version=pinrank.__version__, docs_url="/docs", redoc_url=None)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, timeout_s=settings.body_timeout_s)
+    if settings.traces is not None:
+        app.add_middleware(TracedRequests, spans=Spans(settings.traces, settings.trace_share))
     if settings.api_keys is not None:
         app.add_middleware(ApiKeys, path=Path(settings.api_keys))
     answer_problems(app)

@@ -62,4 +62,11 @@ class RerankSettings(BaseModel):
         ge=0.0,
         description="wait for more queries before a batch starts; at 0 a batch is what arrived during the last one",
     )
+    traces: str | None = Field(
+        None,
+        description="where traces of requests go: an OTLP collector's http address, or a file; null: there are none",
+    )
+    trace_share: float = Field(
+        1.0, ge=0.0, le=1.0, description="of the requests about which the client's traceparent says nothing"
+    )
     ready_timeout_s: float = Field(2.0, gt=0.0, description="/ready answers 503 when a deployment takes longer")

@@ -1,6 +1,7 @@
 """Split and fused are one graph: the same answers, whatever lies where."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.shop import Shop, free_port
+from tests.serve_apps.traced import spans_in
 
 BODY = {
     "query": "red wool sweater",
@@ -16,8 +18,13 @@ BODY = {
 
 
 @pytest.fixture(scope="module")
-def apps(ray_session: None, shop: Shop) -> Iterator[str]:
-    """One Serve with the graph in three shapes, each under its own prefix."""
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("traces") / "spans.jsonl"
+
+
+@pytest.fixture(scope="module")
+def apps(ray_session: None, shop: Shop, traces: Path) -> Iterator[str]:
+    """One Serve with the graph in three shapes, each under its own prefix; the split one is traced."""
     from ray import serve
 
     from serve_apps.rerank.app import build
@@ -28,7 +35,7 @@ def apps(ray_session: None, shop: Shop) -> Iterator[str]:
     small = {"ray_actor_options": {"num_cpus": 0.1}}
     every = dict.fromkeys(("Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"), small)
     shapes = {
-        "split": {"topology": "split"},
+        "split": {"topology": "split", "traces": str(traces)},
         "fused": {"topology": "fused"},
         "encoder": {"topology": "fused", "fuse_encoder": False},
     }
@@ -73,6 +80,20 @@ def test_vectors_tokens_and_explanations_come_from_every_shape(apps: str) -> Non
         told.append((embedded["usage"], ranked["usage"], best["index"], list(why["contributions"])))
         assert np.shape([each["embedding"] for each in embedded["data"]]) == (2, 8)
     assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.ray
+def test_a_trace_goes_on_in_the_replica_of_the_ranker(apps: str, traces: Path) -> None:
+    client = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    asked = httpx.post(f"{apps}/split/v2/rerank", json=BODY, headers={"traceparent": client}, timeout=30)
+    assert asked.status_code == 200
+    spans = spans_in(traces, client.split("-")[1], number=4)
+    request = spans.pop("request")
+    assert request["parent_id"] == "0x" + client.split("-")[2]
+    assert {span["parent_id"] for span in spans.values()} == {request["context"]["span_id"]}
+    assert set(spans) == {"encode", "lookup", "rank"}
+    (ranker,) = {span["resource"]["attributes"]["process.pid"] for span in spans.values()}
+    assert ranker != request["resource"]["attributes"]["process.pid"]
 
 
 @pytest.mark.ray
