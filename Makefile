@@ -68,14 +68,16 @@ tools:
 		apt-get -qq install --no-install-recommends "$$@" > /dev/null || echo "could not install $$*" >&2; \
 	else echo "skipping the tests that need $$*: sudo apt-get install $$*" >&2; fi
 
+EXTRAS := $(addprefix --extra ,onnx redis aws tracing mlflow demo dev docs)
+
 # Run after a change of dependencies; the GPU set must not see a local folder of CPU wheels.
 lock:
 	UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip compile --quiet --no-header --no-annotate \
 		--excludes requirements/cpu-excludes.txt --python-version 3.11 \
-		--extra cpu --extra onnx --extra redis --extra aws --extra demo --extra dev --extra docs pyproject.toml \
+		--extra cpu $(EXTRAS) pyproject.toml \
 		| sed 's/+cpu$$//' | grep -v '^--' > requirements/cpu.txt
 	UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
-		--extra gpu --extra onnx --extra redis --extra aws --extra demo --extra dev --extra docs pyproject.toml \
+		--extra gpu $(EXTRAS) pyproject.toml \
 		| grep -v '^--' > requirements/gpu.txt
 	printf '%s\n' "google-api-python-client>=2.180" "cryptography>=46" \
 		| UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \

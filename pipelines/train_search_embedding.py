@@ -36,6 +36,7 @@ from pinrank.search_embedding.pairs import candidates, examples, texts_of
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
 from pinrank.search_embedding.train import train
 from pinrank.text import normalise_query
+from pinrank.tracking import TrackingSettings
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class TrainSearchEmbedding(JobSettings):
         SearchEmbeddingSettings(), description="what the towers are and how they are trained"
     )
     encoding: EncodingSettings = Field(EncodingSettings(), description="how pins and queries are embedded afterwards")
+    tracking: TrackingSettings = Field(TrackingSettings(), description="where the course of the training is kept")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
 
 
@@ -75,7 +77,7 @@ def main(settings: TrainSearchEmbedding) -> Summary:
     connect(settings.cluster)
     output = str(settings.output)
     lineage = {"engagement": settings.log.model_dump(mode="json"), "tables": settings.tables, **counts}
-    card = train(pairs, among, settings.embedding, settings.pairs, settings.name, output, lineage)
+    card = train(pairs, among, settings.embedding, settings.pairs, settings.name, output, lineage, settings.tracking)
     queries = queries_of(settings, engaged)
     vectors = encode({"pin": texts, "query": queries}, output, settings.encoding)
     tables.write(vectors["pin"], f"{output}/{PINS}", tables.EXTERNAL_EMBEDDINGS)

@@ -46,6 +46,7 @@ from pinrank.student.onnx import Format
 from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import Labels, train
+from pinrank.tracking import TrackingSettings
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class TrainStudent(JobSettings):
     max_judgments_per_source: int | None = Field(None, ge=1, description="cap on human train rows of one source")
     max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev rows of one source")
     max_quarantined_share: float = Field(0.01, ge=0, le=1, description="fail when more labels cannot be used")
+    tracking: TrackingSettings = Field(TrackingSettings(), description="where the course of the training is kept")
     cluster: ClusterSettings = Field(ClusterSettings(), description="the local Ray session, if any")
 
 
@@ -107,7 +109,7 @@ def main(settings: TrainStudent) -> Summary:
     output = str(settings.output)
     engaged = engaged_of(settings, pin_text)
     learnt = (human, dev, pin_text, settings.student, settings.name, output, lineage)
-    card = train(*learnt, labels=labels, sealing=sealing, inputs=inputs, engaged=engaged)
+    card = train(*learnt, labels=labels, sealing=sealing, inputs=inputs, engaged=engaged, tracking=settings.tracking)
     return Summary(
         rows_in=files.num_rows,
         rows_out=card.lineage["num_soft_labels"],

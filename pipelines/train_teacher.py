@@ -25,6 +25,7 @@ from pinrank.teacher.examples import judged_examples, weak_examples
 from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.train import train
+from pinrank.tracking import TrackingSettings
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class TrainTeacher(JobSettings):
     teacher: TeacherSettings = TeacherSettings()
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on train pairs of one source")
     max_dev_pairs_per_source: int | None = Field(None, ge=1, description="cap on dev pairs of one source")
+    tracking: TrackingSettings = Field(TrackingSettings(), description="where the course of the training is kept")
     cluster: ClusterSettings = ClusterSettings()
 
 
@@ -60,7 +62,7 @@ def main(settings: TrainTeacher) -> Summary:
     if settings.teacher.num_workers:
         connect(settings.cluster)
     lineage = {"tables": settings.tables, "weak_labels": settings.weak_labels, "num_pairs": examples.num_rows}
-    card = train(examples, settings.teacher, settings.name, str(settings.output), lineage)
+    card = train(examples, settings.teacher, settings.name, str(settings.output), lineage, settings.tracking)
     return Summary(
         rows_in=rows_in,
         rows_out=examples.num_rows,

@@ -16,6 +16,7 @@ from pinrank.student.declaration import Categorical, Declaration, External, Nume
 from pinrank.student.settings import StudentSettings
 from pinrank.tables import TABLES, Table
 from pinrank.text import TextSettings
+from pinrank.tracking import TrackingSettings
 from pipelines.ablate_features import AblateFeatures
 from pipelines.build_pin_text import BuildPinText
 from pipelines.daily import Daily
@@ -92,6 +93,13 @@ def said_in(page: str) -> set[str]:
     return set(re.findall(r"\w+", " ".join(inline))) | set(re.findall(r"--(\w+)", page))
 
 
+TRACKING = {"tracking", *names_of(TrackingSettings)}
+
+
+def test_every_setting_of_the_tracking_is_documented(root: Path):
+    assert said_in((root / "docs/operate.md").read_text()) >= TRACKING
+
+
 def test_everything_that_a_feature_spec_may_say_is_documented(root: Path):
     page = (root / "docs/student-features.md").read_text()
     models = (Declaration, SideColumns, External, Categorical, Numeric)
@@ -118,7 +126,7 @@ def test_every_setting_of_the_data_plane_is_documented(job: type[BaseModel], roo
 
 @pytest.mark.parametrize("job", [TrainSearchEmbedding, TrainGraphEmbedding])
 def test_every_setting_of_the_embeddings_is_documented(job: type[BaseModel], root: Path):
-    elsewhere = names_of(TextSettings) | {"click", "long_click", "save"}
+    elsewhere = names_of(TextSettings) | {"click", "long_click", "save"} | TRACKING
     assert names_of(job) - elsewhere <= said_in((root / "docs/embeddings.md").read_text())
 
 
@@ -129,7 +137,7 @@ def test_every_setting_of_the_representations_is_documented(job: type[BaseModel]
 
 
 def test_every_setting_of_the_students_training_is_documented(root: Path):
-    elsewhere = names_of(TextSettings) | names_of(LogSettings) | names_of(PairSettings) | {"cluster"}
+    elsewhere = names_of(TextSettings) | names_of(LogSettings) | names_of(PairSettings) | {"cluster"} | TRACKING
     assert names_of(TrainStudent) - elsewhere <= said_in((root / "docs/student.md").read_text())
 
 

@@ -31,6 +31,7 @@ from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSe
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
+from pinrank.tracking import OFF, TrackingSettings
 from tests.killed_job import training_worker_killed
 from tests.student.featured import STRING, write
 
@@ -102,11 +103,18 @@ def trained(settings: StudentSettings, folder: Path, num_dev: int = 100) -> Stud
     return train(rows, rows.slice(0, num_dev), pin_text(), settings, "tiny", str(folder), {"teacher": ["teacher@0"]})
 
 
-def distilled(settings: StudentSettings, labels: Path, folder: Path, max_unusable_share: float = 0.0) -> StudentCard:
+def distilled(
+    settings: StudentSettings,
+    labels: Path,
+    folder: Path,
+    max_unusable_share: float = 0.0,
+    tracking: TrackingSettings = OFF,
+) -> StudentCard:
     """From soft labels on disk alone; the epoch is chosen on human grades."""
     rows = examples()
     found = Labels(find([str(labels)]), max_unusable_share)
-    return train(rows.slice(0, 0), rows.slice(0, 60), pin_text(), settings, "tiny", str(folder), {}, found)
+    learnt = (rows.slice(0, 0), rows.slice(0, 60), pin_text(), settings, "tiny", str(folder), {}, found)
+    return train(*learnt, tracking=tracking)
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +179,16 @@ def test_two_workers_learn_from_labels_on_disk_and_the_student_embeds_each_pin(
     ray_session: None, tiny_settings: StudentSettings, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(prepare, "ROWS_PER_STRETCH", 32)
-    card = distilled(chosen(tiny_settings, epochs=3, num_workers=2), labels, tmp_path / "student")
+    settings = chosen(tiny_settings, epochs=3, num_workers=2)
+    card = distilled(settings, labels, tmp_path / "student", tracking=TrackingSettings())
     assert card.metrics["dev_spearman"] > 0.7
     assert card.lineage["num_soft_labels"] == 160
+    course = [json.loads(line) for line in (tmp_path / "student.training.jsonl").read_text().splitlines()]
+    assert (course[0]["steps"], course[0]["from_step"]) == (3 * 160 // 32, 0)
+    assert [line["step"] for line in course if "loss" in line] == [0, course[0]["steps"] - 1]  # the first worker alone
+    spearman = [line["dev_spearman"] for line in course if "dev_spearman" in line]
+    assert len(spearman) == 3 and max(spearman) == card.metrics["dev_spearman"]
+    assert course[-1]["ended"] == "finished"
     embeddings = embed(pin_text(), str(tmp_path / "student"), EncodingSettings(precision="float32"))
     student = open_student(tmp_path / "student")
     assert embeddings["pin_id"].to_pylist() == pin_text()["pin_id"].to_pylist()

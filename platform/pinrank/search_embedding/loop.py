@@ -60,7 +60,8 @@ class Worker:
         self.optimizer = optimizer_of(self.towers, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.towers, self.optimizer)
-        self.record = TrainingRecord("search_embedding", self.settings.epochs * self.steps_per_epoch, self.rank)
+        steps, ranks = self.settings.epochs * self.steps_per_epoch, (self.rank, self.num_ranks)
+        self.record = TrainingRecord("search_embedding", steps, *ranks, self.progress.step, run.tracked)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the pairs."""
@@ -98,7 +99,7 @@ class Worker:
             ray.train.report({})
             return
         metrics = {**self.before(), **self.measure(), "epoch": float(epoch + 1)}
-        self.record.epoch(epoch, metrics)
+        self.record.epoch(self.progress.step, epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if self.progress.best_epoch == 0 or self.quality(metrics) > self.quality(self.progress.best_metrics):
             self.publish(metrics)
@@ -161,9 +162,10 @@ def train_worker(config: dict[str, Any]) -> None:
         if worker.rank == 0 and worker.progress.step == 0:
             before = {f"before_{name}": value for name, value in worker.measure().items()}
             worker.progress.best_metrics = before
-        for epoch in range(worker.progress.epochs_done, run.settings.epochs):
-            worker.learn(epoch)
-            worker.finish(epoch)
+        with worker.record:
+            for epoch in range(worker.progress.epochs_done, run.settings.epochs):
+                worker.learn(epoch)
+                worker.finish(epoch)
     except Diverged as refused:  # would only come again: no case for a retry
         if worker.rank == 0:
             (run.folder / REFUSED).write_text(str(refused))

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
+from pinrank.tracking import Tracked
 
 PUBLISHED = "published"
 """The folder in the run's own that holds what training made."""
@@ -23,3 +24,4 @@ class TrainingRun(BaseModel):
     candidates: Path
     folder: Path
     lineage: dict[str, Any]
+    tracked: Tracked | None = None

@@ -17,6 +17,7 @@ from pinrank.search_embedding.export import SearchEmbeddingCard, read_card
 from pinrank.search_embedding.pairs import refuse_too_few
 from pinrank.search_embedding.run import PUBLISHED, TrainingRun
 from pinrank.search_embedding.settings import PairSettings, SearchEmbeddingSettings
+from pinrank.tracking import OFF, TrackingSettings, tracked
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def train(
     name: str,
     folder: str,
     lineage: Mapping[str, Any],
+    tracking: TrackingSettings = OFF,
 ) -> SearchEmbeddingCard:
     """Learn the PAIRS that are not held out, choose the epoch by recall of those that are, publish to `folder`.
 
@@ -60,6 +62,7 @@ def train(
             candidates=work / "candidates.parquet",
             folder=work,
             lineage={**lineage, IDENTITY: identity},
+            tracked=tracked(tracking, identity, name, target, work, settings),
         )
         pq.write_table(pairs, run.pairs)
         pq.write_table(candidates, run.candidates)

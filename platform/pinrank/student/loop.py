@@ -73,7 +73,8 @@ class Worker:
         self.optimizer = optimizer_of(self.student, self.settings)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.progress = checkpoint.resume(run.folder, self.student, self.optimizer)
-        self.record = TrainingRecord("student", self.settings.epochs * self.steps_per_epoch, self.rank)
+        steps, ranks = self.settings.epochs * self.steps_per_epoch, (self.rank, self.num_ranks)
+        self.record = TrainingRecord("student", steps, *ranks, self.progress.step, run.tracked)
 
     def before_training(self) -> Student | FrozenStudent:
         """What learns."""
@@ -151,7 +152,7 @@ class Worker:
             return
         dev_logits_KNL, human = self.grade_dev()
         metrics = {"epoch": float(epoch + 1)} | dev_metrics(dev_logits_KNL, human, self.dims)
-        self.record.epoch(epoch, metrics)
+        self.record.epoch(self.progress.step, epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if quality(metrics) > quality(self.progress.best_metrics):
             checkpoint.keep_best(self.run.folder, epoch + 1, self.student, torch.from_numpy(dev_logits_KNL[0]))
@@ -187,11 +188,12 @@ def train_worker(config: dict[str, Any]) -> None:
     run = TrainingRun.model_validate(config)
     worker = Worker(run)
     try:
-        for epoch in range(worker.progress.epochs_done, run.settings.epochs):
-            worker.learn(epoch)
-            worker.finish(epoch)
-        if worker.rank == 0:
-            conclude(worker)
+        with worker.record:
+            for epoch in range(worker.progress.epochs_done, run.settings.epochs):
+                worker.learn(epoch)
+                worker.finish(epoch)
+            if worker.rank == 0:
+                conclude(worker)
     except Diverged as refused:  # would only come again: no case for a retry
         if worker.rank == 0:
             (run.folder / REFUSED).write_text(str(refused))

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pinrank.student.parts import Part
 from pinrank.student.settings import StudentSettings
+from pinrank.tracking import Tracked
 
 PUBLISHED = "student"
 """The folder in the run's own that holds the finished student."""
@@ -24,3 +25,4 @@ class TrainingRun(BaseModel):
     engaged: Path | None = None
     folder: Path
     lineage: dict[str, Any]
+    tracked: Tracked | None = None

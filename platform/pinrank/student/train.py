@@ -42,6 +42,7 @@ from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import FORM, folders_of, form_of
+from pinrank.tracking import OFF, TrackingSettings, tracked
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def train(
     sealing: Sealing = NOT_MEASURED,
     inputs: Inputs | None = None,
     engaged: pa.Table | None = None,
+    tracking: TrackingSettings = OFF,
 ) -> StudentCard:
     """Learn soft labels on disk and `learning`, choose the epoch on `dev`, publish to `folder`.
 
@@ -111,6 +113,7 @@ def train(
             engaged=_written(engaged, work),
             folder=work,
             lineage={**lineage, **_counts(learnt, learning.num_rows)},
+            tracked=tracked(tracking, identity, name, target, work, settings),
         )
         training_run.fit(_work, run.model_dump(mode="json"), "student", settings, work, folder)
         _set_aside(learnt, work / PUBLISHED)

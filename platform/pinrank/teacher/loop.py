@@ -47,6 +47,7 @@ from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.targets import class_weights
 from pinrank.teacher.tokens import PairTokenizer, padded
+from pinrank.tracking import Tracked
 from pinrank.training_record import TrainingRecord
 from pinrank.training_run import REFUSED
 from pinrank.training_step import Diverged, seed_step, set_rates, take_step
@@ -58,7 +59,14 @@ EVALUATION_BATCH = 128
 class Worker:
     """A teacher in training, on this worker's device."""
 
-    def __init__(self, settings: TeacherSettings, pooling: Pooling, examples: pa.Table, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        pooling: Pooling,
+        examples: pa.Table,
+        folder: Path,
+        tracked: Tracked | None = None,
+    ) -> None:
         self.settings = settings
         self.folder = folder
         self.device = ray.train.torch.get_device()
@@ -79,7 +87,9 @@ class Worker:
         self.optimizer = optimizer_of(self.teacher, settings)
         self.rates = {phase.judged: self.rates_in(phase) for phase in self.phases}
         self.progress = checkpoint.resume(folder, self.teacher, self.optimizer)
-        self.record = TrainingRecord("teacher", self.phases[-1].first_step + self.phases[-1].steps, self.rank)
+        steps = self.phases[-1].first_step + self.phases[-1].steps
+        ranks = (self.rank, self.num_ranks)
+        self.record = TrainingRecord("teacher", steps, *ranks, self.progress.step, tracked)
 
     def learn(self, epoch: int) -> None:
         """What is left of one pass over this rank's share of the phase's pairs."""
@@ -123,7 +133,7 @@ class Worker:
             return
         dev_logits_NL = self.grade(self.dev)
         metrics = dev_metrics(dev_logits_NL, self.dev) | {"epoch": float(epoch + 1)}
-        self.record.epoch(epoch, metrics)
+        self.record.epoch(self.progress.step, epoch, metrics)
         self.progress.epochs_done = epoch + 1
         if metrics["dev_spearman"] > self.progress.best_metrics.get("dev_spearman", -math.inf):
             checkpoint.keep_best(self.folder, epoch + 1, self.teacher, torch.from_numpy(dev_logits_NL))
@@ -194,15 +204,17 @@ def train_worker(config: dict[str, Any]) -> None:
     """
     logging.basicConfig(level=logging.INFO)
     run = TrainingRun.model_validate(config)
-    worker = Worker(run.settings, run.pooling, pq.read_table(run.examples, schema=EXAMPLES), run.folder)
+    examples = pq.read_table(run.examples, schema=EXAMPLES)
+    worker = Worker(run.settings, run.pooling, examples, run.folder, run.tracked)
     try:
-        for epoch in range(worker.progress.epochs_done, worker.phases[-1].epochs.stop):
-            if not worker.goes_on():
-                break
-            worker.learn(epoch)
-            worker.finish(epoch)
-        if worker.rank == 0:
-            conclude(worker, run)
+        with worker.record:
+            for epoch in range(worker.progress.epochs_done, worker.phases[-1].epochs.stop):
+                if not worker.goes_on():
+                    break
+                worker.learn(epoch)
+                worker.finish(epoch)
+            if worker.rank == 0:
+                conclude(worker, run)
     except (Diverged, ParityError) as refused:  # would only come again: no case for a retry
         if worker.rank == 0:
             (run.folder / REFUSED).write_text(str(refused))

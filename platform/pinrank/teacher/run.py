@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.settings import TeacherSettings
+from pinrank.tracking import Tracked
 
 PUBLISHED = "teacher"
 """The folder in the run's own that holds the finished teacher."""
@@ -23,3 +24,4 @@ class TrainingRun(BaseModel):
     examples: Path
     folder: Path
     lineage: dict[str, Any]
+    tracked: Tracked | None = None

@@ -19,6 +19,7 @@ from pinrank.model_card import CARD
 from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.run import PUBLISHED, TrainingRun
 from pinrank.teacher.settings import TeacherSettings
+from pinrank.tracking import OFF, TrackingSettings, tracked
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,12 @@ EXAMPLES_FILE = "examples.parquet"
 
 
 def train(
-    examples: pa.Table, settings: TeacherSettings, name: str, folder: str, lineage: dict[str, Any]
+    examples: pa.Table,
+    settings: TeacherSettings,
+    name: str,
+    folder: str,
+    lineage: dict[str, Any],
+    tracking: TrackingSettings = OFF,
 ) -> TeacherCard:
     """Train on the rows whose split is train, choose the epoch on those of dev, publish to `folder`.
 
@@ -40,7 +46,8 @@ def train(
     refuse_foreign_code(settings.backbone, settings.allow_auto_map)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
-    with training_run.run_folder(target, identity_of(examples, settings, name)) as work:
+    identity = identity_of(examples, settings, name)
+    with training_run.run_folder(target, identity) as work:
         if (work / training_run.CHECKPOINT).exists():
             log.info("going on with the training run in %s", work)
         pq.write_table(examples, work / EXAMPLES_FILE)
@@ -51,6 +58,7 @@ def train(
             examples=work / EXAMPLES_FILE,
             folder=work,
             lineage=lineage,
+            tracked=tracked(tracking, identity, name, target, work, settings),
         )
         training_run.fit(_work, run.model_dump(mode="json"), "teacher", settings, work, folder)
         replace_folder(work / PUBLISHED, target)
