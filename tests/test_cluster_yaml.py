@@ -72,19 +72,33 @@ def test_authentication_is_on_and_the_dashboard_stays_on_loopback(root: Path, fi
     assert any(target.endswith(".ray/auth_token") for target in cluster["file_mounts"])
 
 
+def commands_of(cluster: dict[str, Any]) -> dict[str, list[str]]:
+    """By node type, all that is run to set a node up, as Ray's updater puts it together."""
+    prepared = check(cluster)
+    head, workers = prepared["head_setup_commands"], prepared["worker_setup_commands"]
+    groups = prepared["available_node_types"].items()
+    return {
+        name: head if name == prepared["head_node_type"] else group.get("worker_setup_commands", workers)
+        for name, group in groups
+    } | {"any worker": workers}
+
+
 @pytest.mark.parametrize("file", FILES)
-def test_nothing_is_installed_but_by_the_lock(root: Path, file: str) -> None:
+def test_every_node_gets_the_token_and_is_installed_by_nothing_but_a_lock(root: Path, file: str) -> None:
+    for name, commands in commands_of(read(root, file)).items():
+        fetched, path, installed = commands
+        assert "astral.sh/uv/0." in fetched and "RAY_AUTH_MODE=token" in path, name
+        program, *locks = installed.split()
+        assert program.endswith("/platform/deploy/install.sh")
+        assert all(lock == "auto" or (root / f"requirements/{lock}.txt").is_file() for lock in locks)
+
+
+@pytest.mark.parametrize("file", ("cluster.yaml", "platform/deploy/clusters/gcp.yaml"))
+def test_nodes_with_gpus_get_the_gpu_lock(root: Path, file: str) -> None:
     cluster = read(root, file)
-    commands = [*cluster["setup_commands"], *cluster["head_setup_commands"], *cluster["worker_setup_commands"]]
-    for group in cluster.get("available_node_types", {}).values():
-        commands += group.get("worker_setup_commands", [])
-    assert not [command for command in commands if "pip" in command.split()]
-    installs = [
-        command.split()[1:] for command in commands if command.split()[0].endswith("platform/deploy/install.sh")
-    ]
-    locks = {lock for locks in installs for lock in locks} - {"auto"}
-    assert locks and all((root / f"requirements/{lock}.txt").is_file() for lock in locks)
-    assert "/uv/0." in next(command for command in commands if "astral.sh" in command)
+    commands = commands_of(cluster)
+    for name, group in cluster["available_node_types"].items():
+        assert commands[name][-1].split()[1] == ("gpu" if group["resources"].get("GPU") else "cpu")
 
 
 def test_it_names_no_account_and_no_image_that_ages(cluster: dict[str, Any]) -> None:
