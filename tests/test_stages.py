@@ -1,6 +1,9 @@
 """Running jobs one after the other."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +143,22 @@ def test_a_second_run_in_the_same_folder_is_refused(workshop: Path):
 def test_a_line_that_follows_the_summary_does_not_hide_it():
     summary = {"rows_in": 1, "rows_out": 1}
     assert summary_in(["progress", json.dumps(summary), "(pid=7) bye", "3"]) == summary
+
+
+def test_a_stage_is_told_to_stop_with_its_runner_and_tidies_up(workshop: Path):
+    tell = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))"
+    Path("pipelines/slow.py").write_text(
+        f"{tell}\nimport pathlib, time\npathlib.Path('busy').touch()\n"
+        "try:\n    time.sleep(120)\nfinally:\n    pathlib.Path('busy').unlink()\n"
+    )
+    Path("slow.yaml").touch()
+    runner = f"{tell}\nfrom pathlib import Path\nfrom pinrank.stages import Stage, run_stages\n"
+    runner += "list(run_stages([Stage('slow', 'slow.yaml')], Path('records')))"
+    with subprocess.Popen([sys.executable, "-c", runner]) as process:
+        deadline = time.monotonic() + 60
+        while not Path("busy").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 15
+    assert not Path("busy").exists()

@@ -113,14 +113,18 @@ def read_record(path: Path) -> StageRecord | None:
 def run_stage(stage: Stage, stage_fingerprint: str, lock: int) -> StageRecord:
     """Run `python -m pipelines.NAME`, its progress on this terminal, and read the summary off its output.
 
-    The process inherits the open file `lock`, and with it the lock.
+    The process inherits the open file `lock`, and with it the lock. Told to stop, this process tells it, and waits.
     """
     command = [sys.executable, "-m", f"pipelines.{stage.name}", "--config", stage.config, *stage.arguments]
     started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[lock]) as process:
-        with memory_of(process.pid) as memory:
-            assert process.stdout is not None
-            lines = [line.rstrip("\n") for line in process.stdout]
+        try:
+            with memory_of(process.pid) as memory:
+                assert process.stdout is not None
+                lines = [line.rstrip("\n") for line in process.stdout]
+        except SystemExit:
+            process.terminate()
+            raise
     if process.returncode:
         raise PinrankError(
             f"stage {stage.name} ended with exit code {process.returncode}; its message stands above. Mend it and run "
