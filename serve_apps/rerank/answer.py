@@ -170,4 +170,4 @@ def explanation_of(explanation: "Explanation") -> Explained:
 
 
 def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(number, DECIMALS) for name, number in numbers.items()}
+    return {name: round(number, DECIMALS) + 0.0 for name, number in numbers.items()}  # no -0.0

@@ -10,8 +10,8 @@ from typing_extensions import TypedDict  # pydantic reads that of typing from Py
 
 from serve_apps.rerank.problems import KINDS
 
-VISIBLE = r"[^\s\x1c-\x1f]"
-"""Something to read: what Python, Rust and JSON Schema agree is no white space."""
+VISIBLE = r"[^\x09-\x0d\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Something to read: no white space, spelt out because Python, Rust and JSON Schema mean different things by it."""
 
 ONE_TEXT, OTHER = KINDS
 """What is given, a text or something else; a fault's place names the kind, and an answer leaves it out."""

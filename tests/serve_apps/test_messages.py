@@ -1,6 +1,7 @@
 """What a rerank request may look like, and what is said about one that may not."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from serve_apps.rerank import by_ids, routes
 from serve_apps.rerank.asked import Asked
 from serve_apps.rerank.bodies import parse as parsed
 from serve_apps.rerank.by_ids import RankRequest
-from serve_apps.rerank.messages import RerankRequest
+from serve_apps.rerank.messages import VISIBLE, RerankRequest
 from serve_apps.rerank.problems import Problem
 
 
@@ -54,6 +55,7 @@ def test_white_space_around_texts_and_ids_is_cut() -> None:
         ({"query": " \t\n"}, "query: must not be empty"),
         ({"query": 3}, "query: input should be a valid string"),
         ({"query": "\x1c"}, "query: must not be empty"),
+        ({"query": "\x85\u3000"}, "query: must not be empty"),
         ({"documents": []}, "documents: list should have at least 1 item after validation, not 0"),
         ({"documents": "a"}, "documents: input should be a valid array"),
         ({"documents": ["a", ""]}, "documents[1]: must not be empty"),
@@ -82,6 +84,15 @@ def test_a_document_of_another_type_is_refused() -> None:
 
 def test_many_faults_are_counted() -> None:
     assert told(documents=[""] * 10).endswith("documents[2]: must not be empty; and 7 more")
+
+
+def test_a_query_is_empty_just_where_python_and_the_openapi_say_so() -> None:
+    for character in map(chr, [*range(0x100), 0x1680, *range(0x2000, 0x2030), 0x205F, 0x3000, 0xFEFF]):
+        assert bool(re.search(VISIBLE, character)) == bool(character.strip()), ascii(character)
+        if character.strip():
+            assert parse(query=character).query == character
+        else:
+            assert told(query=character) == "query: must not be empty"
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
