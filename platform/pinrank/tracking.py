@@ -124,7 +124,10 @@ class Lines:
 
 
 class MLflow:
-    """A run of MLflow, the same one after a kill. What its server does not take is lost, and the training goes on."""
+    """A run of MLflow, the same one after a kill. What its server does not take is lost, and the training goes on.
+
+    A run that could not be opened is left alone from then on.
+    """
 
     def __init__(self, run: Tracked, model: str) -> None:
         self._client: Any = None
@@ -133,11 +136,13 @@ class MLflow:
 
     def numbers(self, step: int, numbers: Mapping[str, float]) -> None:
         """Metrics at a step."""
-        self._safely(lambda: self._log(step, numbers))
+        if self._client is not None:
+            self._safely(lambda: self._log(step, numbers))
 
     def end(self, how: Ending) -> None:
         """Close the run."""
-        self._safely(lambda: self._client.set_terminated(self._id, how.upper()))
+        if self._client is not None:
+            self._safely(lambda: self._client.set_terminated(self._id, how.upper()))
 
     def _open(self, run: Tracked, model: str) -> None:
         from mlflow import MlflowClient
@@ -164,8 +169,6 @@ class MLflow:
         self._client.log_batch(self._id, metrics=metrics)
 
     def _safely(self, call: Callable[[], object]) -> None:
-        if self._id and self._client is None:
-            return  # it did not open, and said so
         try:
             call()
         except Exception as cause:  # whatever a server of others does, hours of training are worth more
