@@ -23,6 +23,7 @@ from pipelines.daily import Daily
 from pipelines.embed_texts import EmbedTexts
 from pipelines.evaluate_representations import EvaluateRepresentations
 from pipelines.fit_lexical import FitLexical
+from pipelines.grade_served import GradeServed
 from pipelines.label_impressions import LabelImpressions
 from pipelines.pair_near_pins import PairNearPins
 from pipelines.sample_impressions import SampleImpressions
@@ -31,6 +32,7 @@ from pipelines.share_grades import ShareGrades
 from pipelines.train_graph_embedding import TrainGraphEmbedding
 from pipelines.train_search_embedding import TrainSearchEmbedding
 from pipelines.train_student import TrainStudent
+from serve_apps.rerank.served_settings import ServedLogSettings
 from serve_apps.rerank.settings import RerankSettings
 
 
@@ -155,6 +157,12 @@ def test_every_setting_of_the_daily_loop_is_documented(root: Path):
     page = (root / "docs/daily.md").read_text()
     documented = set(re.findall(r"`(\w+)`", section(page, "One root")))
     assert set(Daily.model_fields) <= documented
+
+
+def test_every_setting_of_the_shadow_teacher_is_documented(root: Path):
+    page = said_in((root / "docs/shadow-teacher.md").read_text())
+    elsewhere = names_of(LabelImpressions) - {"tables", "teacher", "output", "date", "max_quarantined_share"}
+    assert names_of(ServedLogSettings) | (names_of(GradeServed) - elsewhere) <= page
 
 
 def test_every_setting_of_the_service_is_documented(root: Path):

@@ -86,10 +86,16 @@ def parse(settings: type[S], arguments: Sequence[str]) -> S:
         ) from cause
 
 
-def run(main: Callable[[S], Summary], settings: type[S], arguments: Sequence[str] | None = None) -> NoReturn:
+def run(
+    main: Callable[[S], Summary],
+    settings: type[S],
+    arguments: Sequence[str] | None = None,
+    exit_code: Callable[[Summary], int] = lambda _: 0,
+) -> NoReturn:
     """Run a job as a program: parse, log, time, print the summary as the last line, and exit.
 
     SIGTERM (`ray job stop`, a pod's end) ends it as an error would: what is only there while it runs is removed.
+    exit_code: of a job that is done but has something to say, from 4 on.
     """
     name = Path(sys.argv[0]).stem
     started = time.monotonic()
@@ -102,7 +108,7 @@ def run(main: Callable[[S], Summary], settings: type[S], arguments: Sequence[str
         sys.exit(2)
     line = {"name": name, "seconds": round(time.monotonic() - started, 2), **asdict(summary), "versions": versions()}
     print(json.dumps(line, ensure_ascii=False, default=str), flush=True)
-    sys.exit(0)
+    sys.exit(exit_code(summary))
 
 
 def versions() -> dict[str, str]:

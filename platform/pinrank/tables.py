@@ -288,10 +288,32 @@ CAPTIONS = Table(
     key=("pin_id",),
 )
 
+SERVED = Table(
+    "served",
+    pa.schema(
+        [
+            ("list_id", pa.string()),
+            ("ts", _TIME),
+            ("query", pa.string()),
+            ("query_locale", pa.string()),
+            ("version", pa.string()),
+            ("role", pa.string()),
+            ("degraded", pa.string()),
+            ("pin_id", pa.string()),
+            ("position", pa.int32()),  # in the list that was shown, from 0
+            ("score", pa.float32()),
+            ("level", pa.int8()),  # the student's likeliest; null where it did not grade the pin
+        ]
+    ),
+    required=("list_id", "ts", "query", "version", "role", "pin_id", "position", "score"),
+    key=("list_id", "position"),
+    finite=("score",),
+)
+
 TABLES = (
     *(PINS, JUDGMENTS, CONSENSUS, ENGAGEMENT, PIN_ENGAGEMENT, IMPRESSIONS, TRUTH, PIN_TEXT),
     *(PAIR_SCORES, SAMPLED_PAIRS, SOFT_LABELS, PIN_EMBEDDINGS, EXTERNAL_EMBEDDINGS),
-    *(QUERY_FEATURES, PIN_FEATURES, PAIR_FEATURES, CAPTIONS),
+    *(QUERY_FEATURES, PIN_FEATURES, PAIR_FEATURES, CAPTIONS, SERVED),
 )
 
 

@@ -71,7 +71,7 @@ def absolute(settings: RerankSettings) -> RerankSettings:
     """The settings with paths that mean the same in every process."""
     paths = {name: getattr(settings, name) for name in ("student", "pin_store", "registry", "api_keys")}
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items() if path is not None}
-    return settings.model_copy(update=resolved)
+    return settings.model_copy(update=resolved | {"served_log": settings.served_log and settings.served_log.absolute()})
 
 
 def require_one_student(settings: RerankSettings) -> str:

@@ -16,7 +16,7 @@ class Asked:
     """A query with N documents as columns; a document is a pin by its id, a text, or both, the text standing in.
 
     query_features and pair_features as they came, to be checked against the student that answers. timeout_ms: what the
-    answer may take. explain: so many of the best are explained.
+    answer may take. explain: so many of the best are explained. top_n: so many of the best are shown; None: all.
     """
 
     query: str
@@ -27,6 +27,7 @@ class Asked:
     pair_features: PairFeatures = ()
     timeout_ms: float | None = None
     explain: int = 0
+    top_n: int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

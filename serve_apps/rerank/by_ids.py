@@ -56,6 +56,7 @@ def asked_of(request: RankRequest, max_explained: int) -> Asked:
         pair_features=request.pair_features or {},
         timeout_ms=request.timeout_ms,
         explain=min(max_explained, request.top_n or max_explained) if request.explain else 0,
+        top_n=request.top_n,
     )
 
 

@@ -27,6 +27,7 @@ SHARED_CACHE = Counter(
     "pinrank_shared_cache_total", "What was asked of the cache that replicas share.", ("asked", "outcome")
 )
 HIT_RATE = Gauge("pinrank_query_cache_hit_rate", "Share of the last lookups that found a vector.", ("level",))
+SERVED = Counter("pinrank_served_lists_total", "Lists by what became of them in the log of lists.", ("outcome",))
 REFUSED = Counter("pinrank_releases_refused_total", "Releases that could not be opened; the one before went on.")
 OVERLAP = Histogram(
     "pinrank_shadow_overlap",
@@ -39,7 +40,7 @@ DRIFT = Gauge(
 
 METRICS: tuple[Metric, ...] = (
     *(STAGE, ANSWERS, DEGRADED, DOCUMENTS, MISSING, LEVELS, REFUSED, OVERLAP, DRIFT),
-    *(QUERY_CACHE, SHARED_CACHE, HIT_RATE),
+    *(QUERY_CACHE, SHARED_CACHE, HIT_RATE, SERVED),
 )
 
 _STAGES = {"encode": "encode", "candidates": "lookup", "rank": "rank"}
@@ -94,6 +95,11 @@ def count_answer(role: str, ranked: "Ranked", seconds: float) -> None:
     levels_N = most_likely_level(graded.probabilities_NL[graded.graded_N])
     for level, documents in enumerate(np.bincount(levels_N, minlength=1).tolist()):
         LEVELS.add(documents, str(level))
+
+
+def count_served(outcome: str, lists: int = 1) -> None:
+    """Lists that chance chose for the log."""
+    SERVED.add(lists, outcome)
 
 
 def count_refused() -> None:

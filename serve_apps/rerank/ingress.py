@@ -25,6 +25,7 @@ from serve_apps.rerank.ranking import in_input_order
 from serve_apps.rerank.releases import open_spec, vector_widths
 from serve_apps.rerank.remote import GONE, OVERLOADED
 from serve_apps.rerank.routes import http_app
+from serve_apps.rerank.served_log import ServedLog
 from serve_apps.rerank.settings import RerankSettings
 from serve_apps.rerank.shadow import Shadow
 from serve_apps.rerank.spans import current_trace, note_answer
@@ -40,7 +41,13 @@ class Rerank:
         self.specs = Opened(partial(open_spec, settings))
         self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare)
         self.shadow = Shadow(self.ranker.rank)
+        self.served = None if settings.served_log is None else ServedLog(settings.served_log)
         self.in_flight = 0
+
+    def __del__(self) -> None:
+        """A replica that stops in order leaves no list behind."""
+        if (served := getattr(self, "served", None)) is not None:
+            served.close()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return http_app(self, self.settings)
@@ -60,6 +67,8 @@ class Rerank:
             ranked = await self._ranked(question)
         count_answer(role, ranked, time.perf_counter() - started)
         note_answer(ranked, role)
+        if self.served is not None:
+            self.served.offer(asked, ranked, role)
         if self.live.shadow is not None and self.live.shadow.has(asked.query):
             self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
         return ranked

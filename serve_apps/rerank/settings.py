@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serve_apps.rerank.served_settings import ServedLogSettings
+
 Part = Literal["Rerank", "QueryEncoder", "PinEmbeddings", "Ranker"]
 
 
@@ -68,5 +70,8 @@ class RerankSettings(BaseModel):
     )
     trace_share: float = Field(
         1.0, ge=0.0, le=1.0, description="of the requests about which the client's traceparent says nothing"
+    )
+    served_log: ServedLogSettings | None = Field(
+        None, description="a share of the lists that were shown is written down, with its queries; null: nothing is"
     )
     ready_timeout_s: float = Field(2.0, gt=0.0, description="/ready answers 503 when a deployment takes longer")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pinrank.student.export import open_student
+from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.query_encoder import QueryEncoder, spelling
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.graph import asked, graph
@@ -54,6 +55,17 @@ def test_capitals_and_spaces_that_the_tower_does_not_see_make_no_other_query(sho
         assert (await made.encode(version, "red shoes", "en"))[1] == "miss"
 
     with_encoder(encoder(shop, version), work)
+
+
+def test_a_release_that_only_brings_new_pins_keeps_the_vectors(shop: Shop) -> None:
+    bundle = open_student(shop.student)
+    made = QueryEncoder(RerankSettings(), "release@1", Opened(lambda _: bundle))
+
+    async def work(made: QueryEncoder) -> None:
+        assert (await made.encode("release@1", "red shoes"))[1] == "miss"
+        assert (await made.encode("release@2", "red shoes"))[1] == "hit"
+
+    with_encoder(made, work)
 
 
 def test_capitals_stay_where_the_tower_sees_them_or_languages_do_not_agree() -> None:

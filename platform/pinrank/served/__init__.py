@@ -1,0 +1,1 @@
+"""Lists that the service showed: their log, and what the teacher says of them."""
