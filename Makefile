@@ -38,7 +38,7 @@ serve: export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH = serve_apps.rerank.fron
 serve: export PYTHONPATH = $(CURDIR)
 serve: $(READY)
 	@test -e runs/demo/pin_store/manifest.json || { echo "runs/demo holds no student to serve. Run make demo first."; exit 2; }
-	$(BIN)/serve run serve_apps/rerank/app.yaml
+	$(BIN)/python -m serve_apps.rerank.run serve_apps/rerank/app.yaml
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

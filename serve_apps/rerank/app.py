@@ -1,10 +1,9 @@
 """The graph: Rerank asks Ranker, which asks QueryEncoder and PinEmbeddings at the same time.
 
-    serve run serve_apps/rerank/app.yaml
+    python -m serve_apps.rerank.run serve_apps/rerank/app.yaml
     serve run serve_apps.rerank.app:build student=runs/demo/student pin_store=runs/demo/pin_store topology=split
 
-The first form listens and logs as its YAML says; the second is for trying another student, and stops at once when it
-cannot start.
+The first form listens and logs as its YAML says; the second is for trying another student, and ends under its requests.
 """
 
 from pathlib import Path
@@ -46,7 +45,7 @@ def build(settings: RerankSettings) -> Application:
     if settings.api_keys is not None:
         read_hashes(Path(settings.api_keys))
     # More than max_in_flight, so that the ingress itself answers 429 in the service's own form.
-    ingress = deployed(serve.ingress()(Rerank), settings, max_ongoing_requests=2 * settings.max_in_flight)
+    ingress = deployed(serve.ingress()(Rerank), settings, max_ongoing_requests=4 * settings.max_in_flight)
     alone = settings.topology == "split" or not settings.fuse_encoder
     encoder = deployed(QueryEncoder, settings).bind(settings, version) if alone else None
     if settings.topology == "fused":

@@ -32,6 +32,11 @@ class Asked:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def num_texts(self) -> int:
+        """Documents that come as text alone, so that they are encoded in the request."""
+        return self.ids.count(None)
+
 
 @dataclass(frozen=True)
 class Ranked:

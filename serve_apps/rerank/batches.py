@@ -5,6 +5,7 @@ lives wherever the encoder does, in a replica or in a test.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -13,21 +14,35 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Full(Exception):
+    """More items wait than may."""
+
+
 class Batches(Generic[T, R]):
     """Calls `work` with at most max_size items at once, one batch after the other.
 
-    wait_s: for more items, before a batch starts that nobody waited for.
+    wait_s: for more items, before a batch starts that nobody waited for. max_waiting: items beyond are refused, for
+    who gave up meanwhile leaves his item here, and the queue would grow as long as more come than are worked off.
     """
 
-    def __init__(self, work: Callable[[list[T]], Awaitable[Sequence[R]]], max_size: int, wait_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        work: Callable[[list[T]], Awaitable[Sequence[R]]],
+        max_size: int,
+        wait_s: float = 0.0,
+        max_waiting: int = sys.maxsize,
+    ) -> None:
         self._work = work
         self._max_size = max_size
         self._wait_s = wait_s
+        self._max_waiting = max_waiting
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
     async def put(self, item: T) -> R:
-        """What `work` makes of an item. Raises what it raises for the batch."""
+        """What `work` makes of an item. Raises what it raises for the batch, or Full."""
+        if len(self._waiting) >= self._max_waiting:
+            raise Full(f"{len(self._waiting)} items wait")
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._running is None or self._running.done():

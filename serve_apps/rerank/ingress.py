@@ -43,6 +43,7 @@ class Rerank:
         self.shadow = Shadow(self.ranker.rank)
         self.served = None if settings.served_log is None else ServedLog(settings.served_log)
         self.in_flight = 0
+        self.texts_in_flight = 0
 
     def __del__(self) -> None:
         """A replica that stops in order leaves no list behind."""
@@ -63,7 +64,7 @@ class Rerank:
         require_within_limits(asked, self.settings)
         version, role = self.live.choose(asked.query)
         question = await self._question(asked, version, current_trace())
-        async with self._admitted():
+        async with self._admitted(asked.num_texts):
             ranked = await self._ranked(question)
         count_answer(role, ranked, time.perf_counter() - started)
         note_answer(ranked, role)
@@ -78,7 +79,7 @@ class Rerank:
         self.live.start()
         version, kind, texts = self.live.current, kind_of(asked), texts_of(asked)
         require_few_texts(texts, kind, self.settings)
-        async with self._admitted():
+        async with self._admitted(len(texts)):
             try:
                 return await self.encoder.embed(version, kind, texts, asked.dimensions), version
             except ModelError as cause:
@@ -139,15 +140,24 @@ class Rerank:
         return ranked
 
     @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
+    async def _admitted(self, num_texts: int) -> AsyncIterator[None]:
         if self.in_flight >= self.settings.max_in_flight:
-            message = f"{self.in_flight} rankings are under way; try again"
-            raise Problem(429, "overloaded", message, {"Retry-After": "1"})
+            raise overloaded(f"{self.in_flight} rankings are under way; try again")
+        # A request with more texts than that is taken while no other has any.
+        if num_texts and self.texts_in_flight and self.texts_in_flight + num_texts > self.settings.max_texts_in_flight:
+            raise overloaded(f"{self.texts_in_flight} texts are under way; try again, or send ids of embedded pins")
         self.in_flight += 1
+        self.texts_in_flight += num_texts
         try:
             yield
         finally:
             self.in_flight -= 1
+            self.texts_in_flight -= num_texts
+
+
+def overloaded(message: str) -> Problem:
+    """As much is under way as may be."""
+    return Problem(429, "overloaded", message, {"Retry-After": "1"})
 
 
 def unavailable() -> Problem:

@@ -12,7 +12,7 @@ def require_within_limits(asked: Asked, settings: RerankSettings) -> None:
     if len(asked) > settings.max_documents:
         message = f"documents: {len(asked)} are too many, the limit is {settings.max_documents}"
         raise Problem(422, "too_many_documents", message)
-    texts = asked.ids.count(None)
+    texts = asked.num_texts
     if texts > settings.max_texts:
         message = f"documents: {texts} come as text, the limit is {settings.max_texts}; send ids of embedded pins"
         raise Problem(422, "too_many_documents", message)

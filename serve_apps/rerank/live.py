@@ -29,7 +29,7 @@ class Live:
         self.canary: Share | None = None
         self.shadow: Share | None = None
         self._prepare = prepare
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, int | None] = {}
         self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -50,8 +50,8 @@ class Live:
         if wanted is not None and wanted != self.current and await self._can_open(wanted):
             log.info("release %s answers in place of %s", wanted, self.current)
             self.current = wanted
-        self.canary = await self._opened(traffic.canary)
-        self.shadow = await self._opened(traffic.shadow)
+        self.canary = await self._opened(traffic.canary, self.canary)
+        self.shadow = await self._opened(traffic.shadow, self.shadow)
 
     async def _follow(self) -> None:
         while True:
@@ -59,26 +59,42 @@ class Live:
                 await self.look()
             except (PinrankError, OSError, OVERLOADED, *GONE) as cause:
                 log.warning("the registry could not be followed, %s goes on: %s", self.current, cause)
+            except Exception:
+                # Whatever it was: a replica that stopped following would answer by an old release for ever.
+                log.exception("the registry could not be followed, %s goes on", self.current)
             await asyncio.sleep(self.poll_s)
 
-    async def _opened(self, share: Share | None) -> Share | None:
-        return share if share is not None and await self._can_open(share.version) else None
+    async def _opened(self, wanted: Share | None, now: Share | None) -> Share | None:
+        if wanted is None or (now is not None and now.version == wanted.version):
+            return wanted
+        return wanted if await self._can_open(wanted.version) else None
 
     async def _can_open(self, version: str) -> bool:
-        """Whether every part opens a release. One that is refused is tried again only after it was put there anew."""
+        """Whether every part opens a release. One that is refused is tried again only after it was put there anew.
+
+        Raises what a call raises whose replica is gone or full: that says nothing of the release.
+        """
         assert self.registry is not None
+        put_there = put_there_at(self.registry, version)
+        if version in self._refused and self._refused[version] == put_there:
+            return False
         try:
-            put_there = str((bundles.bundle_path(self.registry, version) / bundles.BUNDLE).stat().st_mtime_ns)
-            if self._refused.get(version) == put_there:
-                return False
-            self._refused[version] = put_there
             await self._prepare(version)
         except (PinrankError, OSError) as cause:
             log.error("release %s is refused, %s goes on: %s", version, self.current, cause)
             count_refused()
+            self._refused[version] = put_there
             return False
-        del self._refused[version]
+        self._refused.pop(version, None)
         return True
+
+
+def put_there_at(registry: Path, version: str) -> int | None:
+    """When a bundle's list of files was written, nanoseconds; None where there is none."""
+    try:
+        return (bundles.bundle_path(registry, version) / bundles.BUNDLE).stat().st_mtime_ns
+    except (PinrankError, OSError):
+        return None
 
 
 def read(registry: Path) -> tuple[str | None, Traffic]:

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-KEPT = 3
-"""Versions held at once: the current one, the one before, and one that is tried beside them."""
+KEPT = 5
+"""Versions held at once: the current one and the one before, a canary, a shadow, and one that is tried beside them."""
 
 T = TypeVar("T")
 

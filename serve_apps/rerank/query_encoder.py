@@ -32,12 +32,14 @@ class QueryEncoder:
         self.students = students or Opened(partial(open_version, settings))
         self.cache = QueryCache(settings.query_cache_entries, settings.query_cache_ttl_s)
         self.shared = open_shared(settings)
-        self.batches = Batches(self._encode_batch, settings.max_batch_queries, settings.batch_wait_s)
+        self.batches = Batches(
+            self._encode_batch, settings.max_batch_queries, settings.batch_wait_s, settings.max_waiting_queries
+        )
         self.folds_case: dict[str, bool] = {}
         first_version(settings, version, lambda version: self._warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
-        """The query's vector, float32[D], and whether it was there already."""
+        """The query's vector, float32[D], and whether it was there already. Raises Full when too many queries wait."""
         bundle = await self._ready(version)
         query = spelling(query, self.folds_case[bundle.encoder_version])
         key = Key(query, locale, bundle.encoder_version)

@@ -22,6 +22,7 @@ from pinrank.student.values import Values
 from pinrank.text import tidy
 from serve_apps.rerank.answer import GradedDocuments, GradedGroup, join
 from serve_apps.rerank.asked import Ranked
+from serve_apps.rerank.batches import Full
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.deadline import Deadline, timed
 from serve_apps.rerank.explaining import explained_best
@@ -37,7 +38,7 @@ T = TypeVar("T")
 STEPS = ("text", "lexical", "input_order")
 """From the smallest loss to the largest."""
 
-LOST = (TimeoutError, OVERLOADED, *GONE)
+LOST = (TimeoutError, Full, OVERLOADED, *GONE)
 """What an answer can do without: a part that is late, full or gone."""
 
 

@@ -23,6 +23,17 @@ class Remote:
     def __init__(self, handle: DeploymentHandle) -> None:
         self._handle = handle
 
+    async def prepare(self, version: str) -> None:
+        """Have every replica open a version. Raises what opening raises anywhere, or that nobody is there.
+
+        A replica that dies meanwhile is let go: the one in its place opens what is current by then.
+        """
+        answers = await self._handle.broadcast("prepare", version).results_async(return_exceptions=True)
+        faults = [answer for answer in answers if isinstance(answer, BaseException)]
+        serious = [fault for fault in faults if not isinstance(fault, GONE)]
+        if serious or len(faults) == len(answers):
+            raise (serious or faults)[0]
+
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._handle, name)
 

@@ -47,6 +47,9 @@ class RerankSettings(BaseModel):
     max_explained: int = Field(100, ge=0, description="results of a request that are explained, at most, the best")
     max_query_chars: int = Field(2_000, ge=1, description="a request with a longer query gets 422")
     max_in_flight: int = Field(64, ge=1, description="rankings under way in one ingress replica; one more gets 429")
+    max_texts_in_flight: int = Field(
+        500, ge=0, description="documents by text alone under way in one ingress replica; a request with more gets 429"
+    )
     query_cache_entries: int = Field(10_000, ge=0, description="query vectors kept by a QueryEncoder replica; 0: none")
     query_cache_ttl_s: float = Field(3600.0, gt=0.0, description="a query vector is encoded again after so long")
     query_cache_redis: str | None = Field(
@@ -59,6 +62,9 @@ class RerankSettings(BaseModel):
         "auto", description="queries are encoded by torch, or by an ONNX form; auto: the fastest that the student holds"
     )
     max_batch_queries: int = Field(32, ge=1, description="queries of several requests encoded together, at most")
+    max_waiting_queries: int = Field(
+        256, ge=1, description="queries that wait for the towers of a replica; one more is answered by its words"
+    )
     batch_wait_s: float = Field(
         0.0,
         ge=0.0,

@@ -1,4 +1,4 @@
-"""The application as `serve run` starts it: its YAML, its settings and what it refuses to start with."""
+"""The application as its YAML starts it, its settings and what it refuses to start with."""
 
 import contextlib
 import json
@@ -25,6 +25,7 @@ from pinrank.student.export import open_student
 from serve_apps.rerank.app import build, require_one_student
 from serve_apps.rerank.one_student import open_bound
 from serve_apps.rerank.settings import RerankSettings
+from tests.serve_apps.load import Load, Plan, failed
 from tests.serve_apps.shop import Shop, free_port
 
 START_TIMEOUT_S = 90
@@ -100,11 +101,11 @@ def test_missing_folders_are_named(shop: Shop, tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def serve_run(config: Path, root: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`serve run` on a Ray of its own; whatever of it is left at the end is killed."""
+    """`serve_apps.rerank.run` on a Ray of its own; whatever of it is left at the end is killed."""
     environment = os.environ | {"RAY_ADDRESS": "local"}
-    environment.pop("PYTHONPATH", None)
-    environment.pop("RAY_AUTH_MODE", None)
-    command = [str(Path(sys.executable).with_name("serve")), "run", str(config)]
+    for name in ("PYTHONPATH", "RAY_AUTH_MODE", "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "serve_apps.rerank.run", str(config)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -131,13 +132,14 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_serve_run_starts_answers_and_leaves_nothing_behind_when_it_is_terminated(
+def test_a_terminated_service_answers_what_was_asked_and_leaves_nothing_behind(
     shop: Shop, root: Path, tmp_path: Path
 ) -> None:
-    # That nothing stays after an interrupt (SIGINT) is shown by the demo, which ends its app so.
+    # That nothing stays of `serve run` after an interrupt (SIGINT) is shown by the demo, which ends its app so.
     content = yaml.safe_load((root / "serve_apps/rerank/app.yaml").read_text())
     content["http_options"]["port"] = port = free_port()
-    content["applications"][0]["args"] |= {"student": str(shop.student), "pin_store": str(shop.pin_store)}
+    args = {"student": str(shop.student), "pin_store": str(shop.pin_store)}
+    content["applications"][0]["args"] |= args | {"max_in_flight": 128, "max_texts_in_flight": 100_000}
     (tmp_path / "app.yaml").write_text(yaml.safe_dump(content))
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     with serve_run(tmp_path / "app.yaml", root, log) as process:
@@ -148,7 +150,14 @@ def test_serve_run_starts_answers_and_leaves_nothing_behind_when_it_is_terminate
         assert answer.status_code == httpx.codes.OK, answer.text
         assert len(answer.json()["results"]) == 2
         family = psutil.Process(process.pid).children(recursive=True)
+        body = {"query": "red shoes", "documents": [pin["title"] for pin in shop.pins.values()]}
+        load = Load(Plan(url, [body], connections=120))
+        time.sleep(1)
+        told_s = time.time()
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_TIMEOUT_S)
+        asked = [answer for answer in load.stop() if answer.at_s < told_s]
+        assert sum(answer.at_s + answer.took_s > told_s for answer in asked) >= 100
+        assert failed(asked) == []
         _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
         assert not alive

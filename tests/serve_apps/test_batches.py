@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.batches import Batches, Full
 
 
 def test_what_arrives_during_a_batch_is_the_next_one() -> None:
@@ -54,5 +54,24 @@ def test_who_gives_up_does_not_hold_the_others() -> None:
         with pytest.raises(asyncio.CancelledError):
             await late
         assert await batches.put(3) == 3
+
+    asyncio.run(ask())
+
+
+def test_a_queue_that_nobody_waits_for_any_more_does_not_grow_beyond_its_limit() -> None:
+    async def work(items: list[int]) -> list[int]:
+        await asyncio.sleep(0.05)
+        return items
+
+    async def ask() -> None:
+        batches = Batches(work, max_size=1, max_waiting=3)
+        asked = [asyncio.ensure_future(batches.put(number)) for number in range(10)]
+        await asyncio.sleep(0.01)
+        for each in asked:
+            each.cancel()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(each, Full) for each in told) == 7
+        await asyncio.sleep(0.2)
+        assert await batches.put(11) == 11
 
     asyncio.run(ask())

@@ -1,10 +1,12 @@
 """Releases that change under a running graph, in this process."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from ray.exceptions import RayActorError
 
 from pinrank import registry as bundles
 from pinrank.embeddings import store
@@ -15,6 +17,8 @@ from pinrank.student.export import open_student
 from pinrank.traffic import Share, set_canary, set_shadow
 from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.ingress import Rerank
+from serve_apps.rerank.live import Live
+from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.graph import asked
 from tests.serve_apps.shop import Shop
@@ -129,6 +133,55 @@ def test_a_shadow_grades_along_and_is_seen_only_in_its_agreement(
         assert seen == [1.0], "all three pins are among the best ten of both"
 
     asyncio.run(story())
+
+
+def test_a_part_that_is_gone_for_a_moment_does_not_condemn_the_release(registry: Path) -> None:
+    first, second = versions(registry)
+    gone = [RayActorError()]
+
+    async def prepare(version: str) -> None:
+        if gone:
+            raise gone.pop()
+
+    async def story() -> None:
+        live = Live(str(registry), first, 60, prepare)
+        bundles.promote(registry, second, "better")
+        with pytest.raises(RayActorError):
+            await live.look()
+        assert live.current == first
+        await live.look()
+        assert live.current == second
+
+    asyncio.run(story())
+
+
+def test_a_release_that_was_refused_is_tried_again_once_it_is_put_there_anew(registry: Path) -> None:
+    first, second = versions(registry)
+    tried: list[str] = []
+
+    async def prepare(version: str) -> None:
+        tried.append(version)
+        raise ModelError("damaged")
+
+    async def story() -> None:
+        live = Live(str(registry), first, 60, prepare)
+        bundles.promote(registry, second, "better")
+        for _ in range(3):
+            await live.look()
+        assert (tried, live.current) == ([second], first)
+        os.utime(bundles.bundle_path(registry, second) / bundles.BUNDLE)
+        await live.look()
+        assert tried == [second] * 2
+
+    asyncio.run(story())
+
+
+def test_the_releases_of_every_role_are_held_at_once(registry: Path) -> None:
+    opened: list[str] = []
+    held: Opened[str] = Opened(lambda version: opened.append(version) or version)
+    for version in ("before", "current", "canary", "shadow", "tried") * 3:
+        held.now(version)
+    assert opened == ["before", "current", "canary", "shadow", "tried"]
 
 
 def test_nothing_current_is_told(tmp_path: Path) -> None:

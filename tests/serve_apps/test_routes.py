@@ -133,6 +133,19 @@ def test_one_more_than_max_in_flight_gets_a_429(rerank: Rerank, ask: Callable[..
     assert response.headers["retry-after"] == "1"
 
 
+def test_more_texts_than_may_be_under_way_get_a_429_and_ids_do_not(
+    rerank: Rerank, ask: Callable[..., httpx.Response]
+) -> None:
+    rerank.texts_in_flight = SETTINGS.max_texts_in_flight - 1
+    two = ask("POST", "/v2/rerank", json={"query": "a", "documents": ["b", "c"]})
+    assert refusal(two)[:2] == (429, "overloaded")
+    assert two.headers["retry-after"] == "1"
+    assert rerank.texts_in_flight == SETTINGS.max_texts_in_flight - 1
+    for documents in (["b"], [{"id": "b"}, {"id": "c"}]):
+        admitted = ask("POST", "/v2/rerank", json={"query": "a", "documents": documents})
+        assert admitted.status_code == 500  # past the limits, where nobody is
+
+
 def test_a_bug_is_answered_without_its_details(ask: Callable[..., httpx.Response], rerank: Rerank) -> None:
     response = ask("POST", "/v2/rerank", json={"query": "a", "documents": ["b"]})
     assert refusal(response) == (500, "internal", "internal error; the server's log has its traceback")

@@ -31,6 +31,12 @@ PART_OF = {"app.kubernetes.io/part-of": "pinrank"}
 SERVING = {"app.kubernetes.io/component": "serving"}
 SERVE_PORT = 8000
 
+PROXIES = {
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.rerank.front:middlewares",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+}
+"""What docs/serve.md wants of the processes that Ray starts."""
+
 GPU_PRODUCTS = {
     "L4": "NVIDIA-L4",
     "L40S": "NVIDIA-L40S",
@@ -195,9 +201,9 @@ def pod(settings: Manifests, name: str, node: NodeType, cpus: int, labels: dict[
 
 
 def environment(settings: Manifests) -> list[dict[str, str]]:
-    """runtime_env.yaml's variables, with the image's repository to import from."""
+    """runtime_env.yaml's variables, the image's repository to import from, and what Serve's proxies do."""
     variables = yaml.safe_load(settings.runtime_env.read_text())["env_vars"]
-    known = variables | {"PYTHONPATH": f"{ROOT}:{ROOT}/platform"}
+    known = variables | {"PYTHONPATH": f"{ROOT}:{ROOT}/platform"} | PROXIES
     return [{"name": name, "value": value} for name, value in known.items()]
 
 
