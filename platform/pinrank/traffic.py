@@ -25,8 +25,12 @@ class Share(BaseModel):
     share: float = Field(ge=0.0, le=1.0)
 
     def has(self, query: str) -> bool:
-        """Whether a query is of this share: by its hash, so that a query meets one release while the share stays."""
-        return xxhash.xxh3_64_intdigest(query.encode("utf-8", "surrogatepass")) / 2**64 < self.share
+        """Whether a query is of this share: by its hash, so that a query meets one release while the share stays.
+
+        The hash is another for each release: a shadow's queries are not those of the canary.
+        """
+        key = f"{self.version}\n{query}".encode("utf-8", "surrogatepass")
+        return xxhash.xxh3_64_intdigest(key) / 2**64 < self.share
 
 
 class Traffic(BaseModel):

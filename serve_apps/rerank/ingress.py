@@ -70,7 +70,7 @@ class Rerank:
         note_answer(ranked, role)
         if self.served is not None:
             self.served.offer(asked, ranked, role)
-        if self.live.shadow is not None and self.live.shadow.has(asked.query):
+        if role == "current" and self.live.shadow is not None and self.live.shadow.has(asked.query):
             self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
         return ranked
 

@@ -117,6 +117,15 @@ def test_a_canary_answers_its_share_of_queries_and_names_itself(registry: Path) 
     asyncio.run(story())
 
 
+def test_shares_of_two_releases_are_as_large_as_said_and_independent() -> None:
+    queries = [f"query {number}" for number in range(20_000)]
+    canary, shadow = Share(version="a@1", share=0.1), Share(version="b@2", share=0.1)
+    assert abs(sum(map(canary.has, queries)) / len(queries) - 0.1) < 0.01
+    assert abs(sum(canary.has(query) and shadow.has(query) for query in queries) / len(queries) - 0.01) < 0.003
+    more = canary.model_copy(update={"share": 0.2})
+    assert all(more.has(query) for query in queries if canary.has(query))
+
+
 def test_a_shadow_grades_along_and_is_seen_only_in_its_agreement(
     registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
