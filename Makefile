@@ -1,10 +1,11 @@
-# make demo | test | lint | bench | serve | docs | clean — each sets up what it needs.
+# make demo | test | lint | audit | bench | serve | docs | clean — each sets up what it needs.
 
 DATA ?= ../shared/data/relevance
 PROFILE ?= demo
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+UNSAFE := torch\.load\(|pickle\.loads?\(|(^|[^.[:alnum:]_])eval\(|trust_remote_code=True|yaml\.load\(
 
 export PINRANK_DATA = $(DATA)
 export HF_HUB_OFFLINE = 1
@@ -14,7 +15,7 @@ export OMP_WAIT_POLICY = passive
 export RAY_worker_niceness = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo full test lint bench serve docs lock tools clean
+.PHONY: demo full test lint bench serve docs lock tools audit clean
 
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo --profile $(PROFILE) --data $(DATA)
@@ -29,6 +30,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@! grep -rnE '$(UNSAFE)' --include=*.py platform pipelines serve_apps benchmarks || \
+		{ echo "these run what they read: use safetensors, JSON, yaml.safe_load" >&2; exit 1; }
+
+# Where pip-audit's database answers; else requirements/reasons.md says why each dependency is there.
+audit: $(READY)
+	@$(BIN)/uv tool run pip-audit --no-deps --disable-pip --strict -r requirements/cpu.txt \
+		|| { echo "no verdict, or something was found: see above and requirements/reasons.md" >&2; exit 1; }
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
@@ -59,7 +67,7 @@ $(READY): requirements/cpu.txt requirements/cpu-excludes.txt pyproject.toml
 
 # Programs that some tests start, each with the Debian package that has it. As root a missing one is installed; without,
 # its tests are skipped, and in CI they fail (tests/debian.py).
-TOOLS := promtool:prometheus ip:iproute2 redis-server:redis-server
+TOOLS := promtool:prometheus ip:iproute2 nft:nftables redis-server:redis-server
 MISSING = $(sort $(foreach tool,$(TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(tool)))),,$(lastword $(subst :, ,$(tool))))))
 
 tools:

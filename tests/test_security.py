@@ -3,7 +3,10 @@
 import ast
 import json
 import pickle
+import re
 import shutil
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +99,24 @@ def test_no_code_of_ours_unpickles_evaluates_text_or_trusts_remote_code(root: Pa
                 why = FORBIDDEN.get(name, "runs remote code")
                 found.append(f"{path.relative_to(root)}:{call.lineno} {name} {why}")
     assert found == []
+
+
+def test_every_direct_dependency_has_its_reason(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    sets = {"all": project["dependencies"], **project["optional-dependencies"]}
+    asked = {(re.split(r"[\[<>=]", each)[0], name) for name, packages in sets.items() for each in packages}
+    page = (root / "requirements/reasons.md").read_text()
+    rows = re.findall(r"^\| `([\w.-]+)` \| ([\w, ]+) \| \S.* \|.*\|$", page, flags=re.MULTILINE)
+    assert {(package, name) for package, named in rows for name in named.split(", ")} == asked
+
+
+@pytest.mark.parametrize(
+    "line", ["torch.load(f)", "pickle.load(f)", "x = eval(text)", "m(trust_remote_code=True)", "yaml.load(f, Loader)"]
+)
+def test_the_lint_step_finds_what_runs_what_it_reads(root: Path, tmp_path: Path, line: str) -> None:
+    pattern = re.search(r"^UNSAFE := (.+)$", (root / "Makefile").read_text(), flags=re.MULTILINE)
+    assert pattern is not None
+    (tmp_path / "unsafe.py").write_text(f"{line}\n")
+    (tmp_path / "fine.py").write_text("model.eval()\nyaml.safe_load(f)\nretrieval(x)\n")
+    found = subprocess.run(["grep", "-rlE", pattern[1], str(tmp_path)], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(tmp_path / "unsafe.py")]

@@ -47,7 +47,7 @@ def connect(settings: ClusterSettings | None = None) -> None:
     """Join the cluster that RAY_ADDRESS names (`ray job submit` sets it), else start a local session.
 
     A process that is connected already stays where it is, so pipelines can be called one after the other. A local
-    session listens on loopback and ends with the process.
+    session ends with the process; its ports are as open as Ray makes them (SECURITY.md).
     """
     import ray
 

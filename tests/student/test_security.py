@@ -47,10 +47,15 @@ def test_a_bundle_that_lists_a_file_outside_of_itself_is_refused(
         registry.promote(tmp_path / "registry", bundle.version, "try")
 
 
-def test_a_bundle_with_a_link_in_it_is_refused(tiny_student: StudentBundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["card.json", "ranker.safetensors"])
+def test_a_bundle_with_a_link_in_it_is_refused(
+    tiny_student: StudentBundle, tmp_path: Path, canary: Path, name: str
+) -> None:
     folder = stranger(tiny_student.folder, tmp_path)
-    (folder / "card.json").rename(tmp_path / "card.json")
-    (folder / "card.json").symlink_to(tmp_path / "card.json")
+    outside = (folder / name).rename(tmp_path / name)
+    if name != "card.json":
+        outside.write_bytes(pickle.dumps(Canary(canary)))
+    (folder / name).symlink_to(outside)
     with pytest.raises(ModelError, match="a link"):
         registry.add(tmp_path / "registry", folder, {})
     with pytest.raises(ModelError, match="a link"):
