@@ -37,7 +37,10 @@ class GradeWeakly(JobSettings):
     tables: str = Field("runs/demo/tables", description="folder of pinrank's tables; weak_labels goes here")
     backbone: str = Field("all-MiniLM-L6-v2", description="a pretrained sentence encoder, whose cosine is one score")
     text: TextSettings = Field(TextSettings(), description="what of a pin the ranker reads")
-    precision: Precision = "auto"
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
     siblings_per_query: int = Field(9, ge=0, le=NEAR, description="pins in other locales for a judged query, at most")
     max_pairs_per_source: int | None = Field(None, ge=1, description="cap on graded pairs of pins of one source")
     seed: int = Field(0, ge=0, description="another seed chooses other pins where chance decides")

@@ -42,7 +42,10 @@ class PairNearPins(JobSettings):
         "all-MiniLM-L6-v2", description="a pretrained sentence encoder, whose cosine says what is near"
     )
     text: TextSettings = Field(TextSettings(), description="what of a pin the encoder reads")
-    precision: Precision = "auto"
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
     pairs_per_query: int = Field(9, ge=1, le=NEAR, description="pins for a judged query, at most")
     seed: int = Field(0, ge=0, description="another seed chooses other pins where chance decides")
 

@@ -41,13 +41,13 @@ class FieldBudgets(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: int = Field(32, ge=0)
-    description: int = Field(48, ge=0)
-    caption: int = Field(40, ge=0)
-    board_titles: int = Field(24, ge=0)
-    query_tokens: int = Field(16, ge=0)
-    link_title: int = Field(24, ge=0)
-    link_description: int = Field(40, ge=0)
+    title: int = Field(32, ge=0, description="tokens of the title, at most")
+    description: int = Field(48, ge=0, description="tokens of the description, at most")
+    caption: int = Field(40, ge=0, description="tokens of the picture's caption, at most")
+    board_titles: int = Field(24, ge=0, description="tokens of the titles of boards that hold the pin, at most")
+    query_tokens: int = Field(16, ge=0, description="tokens of words from queries that led to the pin, at most")
+    link_title: int = Field(24, ge=0, description="tokens of the linked page's title, at most")
+    link_description: int = Field(40, ge=0, description="tokens of the linked page's description, at most")
 
 
 class TextSettings(BaseModel):

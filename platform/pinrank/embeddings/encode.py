@@ -34,8 +34,11 @@ class EncodingSettings(BaseModel):
     concurrency: int = Field(1, ge=1, description="actors, each with its own copy of the tower")
     cpus_per_actor: float = Field(1, gt=0, description="CPUs that Ray sets aside for an actor")
     threads_per_actor: int = Field(2, ge=1, description="threads of an actor's matrix products on a CPU")
-    gpus_per_actor: float = Field(0, ge=0)
-    precision: Precision = "auto"
+    gpus_per_actor: float = Field(0, ge=0, description="GPUs that Ray reserves for an actor")
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
 
 
 class PinEncoder:

@@ -17,7 +17,7 @@ class GraphSettings(BaseModel):
         0.5, ge=0, le=1, description="of the singular values in a vector: 0 as equals, 1 whole"
     )
     power_iterations: int = Field(7, ge=1, description="of the randomised factorisation; more are exacter")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every random choice")
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "GraphSettings":

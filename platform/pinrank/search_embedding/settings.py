@@ -48,23 +48,26 @@ class SearchEmbeddingSettings(BaseModel):
     temperature: float = Field(0.05, gt=0, description="a cosine is divided by it to be a logit")
     correct_popularity: bool = Field(True, description="subtract the log of a pin's share of the pairs from its logit")
     backbone_dropout: float | None = Field(None, ge=0, lt=1, description="inside the backbone; null: its own")
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(2, ge=1, description="passes over the pairs")
     batch_size: int = Field(128, ge=2, description="pairs of a worker's step, each a negative of the others")
     learning_rate: float = Field(5e-5, gt=0, description="of the backbone")
     projection_learning_rate: float = Field(
         1e-3, gt=0, description="of the projection to output_dim, where there is one"
     )
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
     largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
-    precision: Precision = "auto"
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
     checkpoint_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch alone")
     num_workers: int = Field(1, ge=1, description="Ray Train workers; gradients are averaged over them")
     cpus_per_worker: int = Field(1, ge=1, description="CPUs that Ray sets aside for a worker")
     threads_per_worker: int = Field(2, ge=1, description="threads of a worker's matrix products on a CPU")
-    use_gpu: bool = False
+    use_gpu: bool = Field(False, description="a GPU for each worker")
     retries: int = Field(0, ge=0, description="restarts after a lost worker, each from the last checkpoint")
-    seed: int = 0
+    seed: int = Field(0, description="of every random choice")
 
     @field_validator("text")
     @classmethod

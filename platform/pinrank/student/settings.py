@@ -33,7 +33,7 @@ class RankerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: tuple[int, ...] = Field((128, 64), min_length=1, description="widths; the first is stored for every pin")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden units left out in a training step")
 
 
 class RetrievalSettings(BaseModel):
@@ -69,11 +69,11 @@ class StudentSettings(BaseModel):
     backbone_dropout: float | None = Field(
         None, ge=0, lt=1, description="inside the backbone while it trains; null: its own. 0 is a third faster on CPUs"
     )
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(2, ge=1, description="passes over labels and judgments")
     batch_size: int = Field(64, ge=1, description="pairs a worker sees in one step")
-    encoder_learning_rate: float = Field(5e-5, gt=0)
-    ranker_learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    encoder_learning_rate: float = Field(5e-5, gt=0, description="of the towers, at its peak")
+    ranker_learning_rate: float = Field(1e-3, gt=0, description="of the MLP and the embedding tables, at its peak")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
     largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     temperature: float = Field(1.0, gt=0, description="of teacher and student in the soft cross-entropy")
@@ -84,7 +84,10 @@ class StudentSettings(BaseModel):
     )
     largest_importance: float = Field(10.0, ge=1, description="such a weight is cut at so many times their mean")
     human_weight: float = Field(0.5, ge=0, description="weight of a human row beside a teacher's 1; 0 leaves them out")
-    precision: Precision = "auto"
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
     checkpoint_every_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints within an epoch; null: after every epoch only"
     )
@@ -93,9 +96,9 @@ class StudentSettings(BaseModel):
     )
     cpus_per_worker: int = Field(1, ge=1, description="CPUs that Ray sets aside for a worker")
     threads_per_worker: int = Field(2, ge=1, description="threads of a worker's matrix products on a CPU")
-    use_gpu: bool = False
+    use_gpu: bool = Field(False, description="a GPU for each worker")
     retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")
-    seed: int = 0
+    seed: int = Field(0, description="of every random choice")
 
     @model_validator(mode="after")
     def _has_towers_that_learn(self) -> "StudentSettings":

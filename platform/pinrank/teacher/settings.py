@@ -19,8 +19,8 @@ class HeadSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: tuple[int, ...] = Field((384,), description="widths of the hidden layers; at least one")
-    activation: Activation = "gelu"
-    dropout: float = Field(0.1, ge=0, lt=1)
+    activation: Activation = Field("gelu", description="between the layers of the head")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden units left out in a training step")
 
 
 class LoraSettings(BaseModel):
@@ -28,9 +28,9 @@ class LoraSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rank: int = Field(16, ge=1)
+    rank: int = Field(16, ge=1, description="of the adapter's matrices")
     alpha: float = Field(32, gt=0, description="the adapter's output is scaled by alpha / rank")
-    dropout: float = Field(0.05, ge=0, lt=1)
+    dropout: float = Field(0.05, ge=0, lt=1, description="share of the adapter's inputs left out in a training step")
     quantise: bool = Field(True, description="hold the backbone in NF4 with double quantisation (QLoRA)")
 
 
@@ -65,7 +65,7 @@ class TeacherSettings(BaseModel):
         0.0, ge=0, le=1, description="0: sources are drawn by their size; 1: each as often as any other"
     )
 
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(2, ge=1, description="passes over the judgments")
     weak_epochs: int = Field(1, ge=0, description="over weakly graded pairs, where there are any, before the judged")
     weak_learning_rate: float = Field(2e-4, gt=0, description="learning_rate of those epochs")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev_spearman")
@@ -73,12 +73,15 @@ class TeacherSettings(BaseModel):
     accumulation: int = Field(1, ge=1, description="forward passes whose gradients make one step")
     learning_rate: float = Field(1e-4, gt=0, description="of the backbone's last layer, or of the adapters")
     layer_decay: float = Field(1.0, gt=0, le=1, description="each layer's rate is this share of the one above")
-    head_learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    head_learning_rate: float = Field(1e-3, gt=0, description="of the head, at its peak")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warmup_share: float = Field(0.06, ge=0, lt=1, description="share of all steps in which the rates rise")
     largest_gradient: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
-    precision: Precision = "auto"
+    precision: Precision = Field(
+        "auto",
+        description="numbers of the forward passes: auto is bfloat16 where the device is fast at it, else float32",
+    )
 
     checkpoint_every_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints within an epoch; null: after every epoch only"
@@ -87,9 +90,9 @@ class TeacherSettings(BaseModel):
         1, ge=0, description="Ray Train workers; gradients are averaged over them. 0: the job's own process trains"
     )
     cpus_per_worker: int = Field(2, ge=1, description="CPUs that Ray sets aside for a worker, and its threads")
-    use_gpu: bool = False
+    use_gpu: bool = Field(False, description="a GPU for each worker")
     retries: int = Field(2, ge=0, description="lost workers that a run survives, from its last checkpoint")
-    seed: int = 0
+    seed: int = Field(0, description="of every random choice")
 
     @model_validator(mode="after")
     def _balances_with_what_it_says(self) -> "TeacherSettings":

@@ -15,11 +15,11 @@ class WorldSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(0, ge=0)
-    num_pins: int = Field(3_000, ge=1)
-    num_users: int = Field(200, ge=1)
-    num_queries: int = Field(400, ge=1)
-    judged_per_query: int = Field(16, ge=1)
+    seed: int = Field(0, ge=0, description="the same world for the same seed")
+    num_pins: int = Field(3_000, ge=1, description="pins")
+    num_users: int = Field(200, ge=1, description="people who search")
+    num_queries: int = Field(400, ge=1, description="different queries")
+    judged_per_query: int = Field(16, ge=1, description="pins of a query that are judged")
     num_impressions: int = Field(20_000, ge=0, description=f"rounded down to pages of {PER_PAGE}")
     num_days: int = Field(14, ge=1, description="over which the impressions are spread evenly")
     images: int = Field(0, ge=0, description="so many pins, from the first on, get a picture; others have no image_url")

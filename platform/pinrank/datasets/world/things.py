@@ -123,7 +123,7 @@ def joined(locale: str, words: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Shelves:
-    """Pins by their group: those of group g are order_N[starts_G[g]:][:sizes_G[g]]."""
+    """Pins by their group: those of group g are `order_N[starts_G[g]:][:sizes_G[g]]`."""
 
     order_N: Ints
     starts_G: Ints
