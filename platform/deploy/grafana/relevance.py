@@ -81,6 +81,7 @@ ROWS: dict[str, list[Panel]] = {
             "percentunit",
             {"mean": f"{rate('pinrank_shadow_overlap_sum')} / {rate('pinrank_shadow_overlap_count')}"},
         ),
+        Panel("Lists kept of what was served", "reqps", {"{{outcome}}": rate("pinrank_served_lists_total", "outcome")}),
         Panel("Student beside teacher", "short", {"levels apart": "max (ray_pinrank_teacher_student_drift_levels)"}),
     ],
     "Labelling": [
