@@ -1,0 +1,1 @@
+"""What benchmarks.rerank_latency serves, and what it is compared with."""
