@@ -1,6 +1,7 @@
 """The labelling job beside the bare engines, and what the job itself costs.
 
     python -m benchmarks.label_throughput               # all, in about half an hour on two quiet cores
+    python -m benchmarks.label_throughput --only vllm   # one part: vllm, transformers, noop, resume or memory
     python -m benchmarks.label_throughput --scale 0.01  # a hundredth of the pairs: whether it runs, no figures
 
 vllm, transformers    pairs/s through Ray Data at steady state over those of the bare engine on the same tokenised pairs
@@ -46,6 +47,7 @@ from pinrank.text import FIELDS, fingerprint, pair_key
 
 ROUNDS = 3
 CPUS = 2
+ENGINES = ("vllm", "transformers")
 ROWS_PER_SHARD = 512
 NOOP_ROWS_PER_SHARD = 4096
 ENGINE_ROWS = 6 * 1024
@@ -100,23 +102,27 @@ def main() -> None:
     """Measure in turn and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--scale", type=float, default=1.0, help="share of the pairs")
-    scale = parser.parse_args().scale
+    parser.add_argument("--only", nargs="+", choices=[*ENGINES, *PARTS], help="the parts to measure; default: all")
+    asked = parser.parse_args()
+    wanted = asked.only or [*ENGINES, *PARTS]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         publish_teacher(folder / "teacher")
-        ratios = {**engine_ratios(folder, scale), **noop_ratio(folder, scale)}
-        ratios |= {**resume_ratio(folder, scale), **memory_ratio(folder, scale)}
+        ratios = engine_ratios(folder, asked.scale, [engine for engine in ENGINES if engine in wanted])
+        for part, measure in PARTS.items():
+            if part in wanted:
+                ratios |= measure(folder, asked.scale)
     print_result("label_throughput", ratios, ROUNDS)
 
 
-def engine_ratios(folder: Path, scale: float) -> dict[str, float]:
-    """vllm and transformers."""
+def engine_ratios(folder: Path, scale: float, engines: Sequence[str]) -> dict[str, float]:
+    """vllm and transformers. Nothing samples the processes meanwhile: on two cores that would count."""
     write_tables(folder / "engine", scaled(ENGINE_ROWS, scale))
-    ratios: dict[str, list[float]] = {"vllm": [], "transformers": []}
+    ratios: dict[str, list[float]] = {engine: [] for engine in engines}
     for number in range(ROUNDS):
         for engine, found in ratios.items():
-            bare = in_a_process("bare", folder, "engine", engine)["rate"]
-            through = in_a_process("job", folder, "engine", engine, f"{engine}-{number}", str(ROWS_PER_SHARD))["rate"]
+            bare = alone("bare", folder, "engine", engine)["rate"]
+            through = alone("job", folder, "engine", engine, f"{engine}-{number}", str(ROWS_PER_SHARD))["rate"]
             found.append(through / bare)
     return {engine: statistics.median(found) for engine, found in ratios.items()}
 
@@ -174,10 +180,24 @@ def in_a_process(kind: str, *arguments: object) -> dict[str, Any]:
     ):
         output, _ = process.communicate()
     process_s = time.perf_counter() - begun
+    costs = {"process_s": process_s, "peak_bytes": memory.peak_bytes, "cpu_s": round(sum(cpu_s_of.values()), 2)}
+    return measured_by(process, output, costs, kind, *arguments)
+
+
+def alone(kind: str, *arguments: object) -> dict[str, Any]:
+    """What a part of this file measured in a process of its own, with nothing beside it."""
+    with started(kind, *arguments) as process:
+        output, _ = process.communicate()
+    return measured_by(process, output, {}, kind, *arguments)
+
+
+def measured_by(
+    process: "subprocess.Popen[str]", output: str, costs: dict[str, float], kind: str, *arguments: object
+) -> dict[str, Any]:
+    """The last line of a process that has ended, and what it cost; RuntimeError when it ended badly."""
     if process.returncode:
         raise RuntimeError(f"{kind} {arguments} ended with exit code {process.returncode}")
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    found |= {"process_s": process_s, "peak_bytes": memory.peak_bytes, "cpu_s": round(sum(cpu_s_of.values()), 2)}
+    found: dict[str, Any] = json.loads(output.splitlines()[-1]) | costs
     print(json.dumps({"part": [kind, *map(str, arguments[1:])], **found}), file=sys.stderr, flush=True)
     return found
 
@@ -328,6 +348,10 @@ def write_tables(folder: Path, num_pairs: int, num_pins: int = 20_000) -> None:
 def scaled(rows: int, scale: float) -> int:
     """A share of the rows, and no fewer than make a few shards."""
     return max(round(rows * scale), 4 * ROWS_PER_SHARD)
+
+
+PARTS = {"noop": noop_ratio, "resume": resume_ratio, "memory": memory_ratio}
+"""Beside the engines."""
 
 
 def _pairs(pins: list[str], numbers: range) -> pa.Table:

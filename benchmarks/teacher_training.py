@@ -58,6 +58,7 @@ def main() -> None:
                 same = os.environ | QUIET_THREADS | KEPT_MEMORY
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=same)
                 found.append(json.loads(done.stdout.splitlines()[-1]))
+                print(json.dumps({"part": kind, "pairs_per_s": found[-1]}), file=sys.stderr, flush=True)
     ratios = [ray / plain for ray, plain in zip(rates["ray"], rates["plain"], strict=True)]
     print_result(
         "teacher_training",
