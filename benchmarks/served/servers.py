@@ -60,10 +60,6 @@ class Server:
         finally:
             self.pause()
 
-    def cpu_s(self) -> float:
-        """Seconds of CPU time that its processes took until now."""
-        return sum(sum(each.cpu_times()[:2]) for each in self.everybody() if each.is_running())
-
     def _signal(self, number: int) -> None:
         for each in self.everybody():
             with contextlib.suppress(psutil.NoSuchProcess):
