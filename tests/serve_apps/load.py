@@ -44,7 +44,7 @@ class Plan:
     rate_per_s: float | None = None
     seconds: float | None = None
     pause_s: float = 0.0
-    timeout_s: float = 60.0
+    timeout_s: float = 90.0
 
 
 @dataclass(frozen=True)

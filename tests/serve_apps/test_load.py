@@ -65,7 +65,7 @@ def service(ray_session: None, shop: Shop, root: Path, tmp_path_factory: pytest.
     golden = {release: golden_scores(registry, release, bodies) for release in releases[1::-1]}
     damage(registry, releases[2])
     url = f"http://127.0.0.1:{(port := free_port())}"
-    http = {"host": "127.0.0.1", "port": port, "request_timeout_s": 30}
+    http = {"host": "127.0.0.1", "port": port, "request_timeout_s": 60}  # a machine busy with more than this
     settings = RerankSettings(
         registry=str(registry), registry_poll_s=POLL_S, topology=TOPOLOGY, deployments=deployments(root)
     )
