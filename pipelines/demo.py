@@ -40,13 +40,20 @@ JOBS = (
     "sample_impressions",
     "grade_weakly",
     "train_teacher",
+    "pair_near_pins",
     "label_impressions",
+    "share_grades",
+    "fit_lexical",
     "train_student",
     "embed_pins",
     "evaluate",
 )
-LEFT_OUT: dict[str, tuple[str, ...]] = {"demo": ("grade_weakly",), "full": ()}
-"""Jobs that a profile does without. The demo's 9,000 weak labels are too few: with them its teacher became worse."""
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "demo": ("grade_weakly", "pair_near_pins", "share_grades", "fit_lexical"),
+    "full": (),
+}
+"""Jobs that a profile does without. The demo's 9,000 weak labels are too few: with them its teacher became worse. Near
+pairs would be several times as many as all others to grade, and train_student counts the words of few pins itself."""
 
 NO_DATA = """
 [bold red]No public judgments at {data}: this run uses a generated world.[/]
@@ -118,6 +125,8 @@ def stages_of(settings: Demo, console: Console, api: str = API) -> list[Stage]:
     outputs = {
         "train_teacher": (f"{run_folder}/teacher/card.json",),
         "label_impressions": (f"{run_folder}/soft_labels/manifest.json",),
+        "share_grades": (f"{run_folder}/shared_labels",),
+        "fit_lexical": (f"{run_folder}/lexical/manifest.json",),
         "train_student": (f"{run_folder}/student/card.json",),
         "embed_pins": (f"{run_folder}/pin_store/manifest.json",),
         "evaluate": (f"{run_folder}/evaluation.json",),

@@ -45,6 +45,7 @@ def test_many_vectors_are_written_in_chunks_and_read_as_one(tmp_path: Path, monk
             "lengths",
         ),
         (table_of("one", ["a", "b"], np.array([[1.0], [np.nan]])), r"not finite in 1 rows \(1\)"),
+        (table_of("one", ["a", "b"], np.array([[np.inf], [1.0]])), r"not finite in 1 rows \(0\)"),
         (table_of("one", ["a", "a"], VECTORS[:2]), "repeats the id"),
     ],
 )

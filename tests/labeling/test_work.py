@@ -155,5 +155,12 @@ def test_pairs_of_several_tables_are_graded_together_and_a_pair_of_both_once(fol
     assert "repeats" in bad
 
 
+def test_a_table_without_pairs_adds_nothing_to_another(folder: Path) -> None:
+    tables.write(sampled(), str(folder / "near_pairs"), tables.SAMPLED_PAIRS)
+    both = (str(folder / "sampled_pairs"), str(folder / "near_pairs"))
+    found, rows = prepared(folder, Inputs(both, str(folder / "pin_text"), [], 0.0))
+    assert (found.rows_in, rows.num_rows) == (70, 70)
+
+
 def named(rows: pa.Table) -> list[list[str]]:
     return [rows[name].to_pylist() for name in ("query", "pin_id")]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pyarrow.parquet as pq
@@ -19,8 +20,14 @@ from rich.console import Console
 from pinrank.datasets.fetch import OUTPUT
 from pinrank.errors import SettingsError
 from pinrank.evaluation.report import METRICS
+from pinrank.pipeline import JobSettings, parse
 from pinrank.stages import Stage
 from pipelines.demo import Demo, jobs_of, stages_of
+from pipelines.fit_lexical import FitLexical
+from pipelines.label_impressions import LabelImpressions
+from pipelines.pair_near_pins import PairNearPins
+from pipelines.share_grades import ShareGrades
+from pipelines.train_student import TrainStudent
 from tests.datasets.file_server import Host, serving
 from tests.datasets.owners_files import hosted
 from tests.serve_apps.shop import free_port
@@ -41,6 +48,18 @@ SMALL: dict[str, dict[str, object]] = {
     "embed_pins": {"cluster": {"num_cpus": 2, "dashboard": False}},
 }
 """What differs from the demo's own settings."""
+
+MAKES_LABELS = (
+    "sample_impressions",
+    "train_teacher",
+    "pair_near_pins",
+    "label_impressions",
+    "share_grades",
+    "train_student",
+)
+"""Jobs of the full profile in the order in which each finds what it reads."""
+
+Settings = TypeVar("Settings", bound=JobSettings)
 
 MARK = "PINRANK_TESTED_DEMO"
 """A variable by which every process of a demo is known, whoever its parent is now."""
@@ -99,6 +118,27 @@ def test_the_demo_runs_every_job_and_ends_with_a_served_reranking(elsewhere: Pat
     scores = [result["relevance_score"] for result in reranked]
     assert len(scores) == len(summary["rerank"]["request"]["documents"]) and scores == sorted(scores, reverse=True)
     assert left_behind(elsewhere) == []
+
+
+def test_the_full_profile_learns_from_grades_that_cross_languages(root: Path) -> None:
+    def of(job: str, model: type[Settings]) -> Settings:
+        return parse(model, ["--config", str(root / f"pipelines/configs/full/{job}.yaml")])
+
+    near, label, share = (
+        of("pair_near_pins", PairNearPins),
+        of("label_impressions", LabelImpressions),
+        of("share_grades", ShareGrades),
+    )
+    lexical, train = of("fit_lexical", FitLexical), of("train_student", TrainStudent)
+    assert f"{near.tables}/near_pairs" in label.pairs and f"{near.tables}/sampled_pairs" in label.pairs
+    assert Path(share.soft_labels).absolute() == label.output
+    assert train.soft_labels == (share.soft_labels, share.output)
+    assert train.lexical is not None and train.lexical.absolute() == lexical.output
+    assert train.words == lexical.words
+    jobs = jobs_of("full")
+    assert [job for job in jobs if job in MAKES_LABELS] == list(MAKES_LABELS)
+    assert jobs.index("fit_lexical") < jobs.index("train_student")
+    assert not {"pair_near_pins", "share_grades", "fit_lexical"} & set(jobs_of("demo"))
 
 
 def test_a_folder_that_was_named_and_holds_no_judgments_is_an_error_and_no_generated_world(tmp_path: Path) -> None:

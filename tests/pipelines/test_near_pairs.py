@@ -67,6 +67,14 @@ def test_what_the_teacher_said_of_them_is_shared_with_the_pins_in_other_language
     assert (shared["query"], shared["pin_id"], shared["logits"]) == (query, "oak table@de", said["logits"])
 
 
+def test_pins_without_siblings_make_no_pairs(folder: Path, root: Path) -> None:
+    alone = [pin | {"image_url": pin["pin_id"]} for pin in read(str(folder / "pins"), PINS).to_pylist()]
+    write_rows(folder, PINS, alone)
+    done = run_job(root, "pair_near_pins", "--tables", str(folder))
+    assert (done.code, done.summary["rows_out"]) == (0, 0), done.told
+    assert read(str(folder / "near_pairs"), SAMPLED_PAIRS).num_rows == 0
+
+
 @pytest.mark.parametrize("profile", ["demo", "full"])
 @pytest.mark.parametrize(("job", "settings"), [("pair_near_pins", PairNearPins), ("share_grades", ShareGrades)])
 def test_settings_of_both_profiles_are_valid(root: Path, profile: str, job: str, settings: type[JobSettings]) -> None:

@@ -74,6 +74,13 @@ def test_no_label_at_all_is_refused(tmp_path: Path):
         find([str(tmp_path)])
 
 
+def test_a_folder_that_holds_no_label_adds_nothing_to_another(tmp_path: Path):
+    write(labels("a", "b"), str(tmp_path / "graded"), SOFT_LABELS)
+    write(labels(), str(tmp_path / "shared"), SOFT_LABELS)
+    files = find([str(tmp_path / "graded"), str(tmp_path / "shared")])
+    assert (kept(files), files.num_rows) == ({"a": 0.0, "b": 0.0}, 2)
+
+
 def test_a_row_that_breaks_a_rule_is_refused_with_its_place(tmp_path: Path):
     (tmp_path / "nothing").mkdir()
     rows = labels("a", "b").set_column(3, "pin_id", pa.array(["p", None]))

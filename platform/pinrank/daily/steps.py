@@ -1,6 +1,7 @@
 """A day's steps: the stages that they are, and what lies between two of them."""
 
 import datetime
+import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
@@ -114,6 +115,7 @@ def label_stages(day: Day) -> list[Stage]:
     texts = (*tables, *engaged, "--last_day", last_day.isoformat(), "--work", layout.work("pin_text"))
     shown = ("--impressions", folders["impressions"], "--last_day", day.date.isoformat())
     label = ("--teacher", str(layout.teacher), "--output", str(layout.soft_labels), "--date", day.date.isoformat())
+    pairs = ("--pairs", json.dumps([str(layout.tables / "sampled_pairs")]))  # whatever a profile grades beside them
     reuse = ("--reuse", f'["{day.labels_before}"]') if day.labels_before.exists() else ()
     labels = layout.labels(day.date)
     known = (str(layout.tables / "pins"), str(layout.tables / "judgments"))
@@ -125,7 +127,7 @@ def label_stages(day: Day) -> list[Stage]:
         Stage(
             "label_impressions",
             day.config("label_impressions"),
-            (*tables, *label, *reuse),
+            (*tables, *pairs, *label, *reuse),
             grows=(str(labels),),
             outputs=(str(labels / MANIFEST),),
             inputs=registry.version_of(layout.teacher),
