@@ -59,7 +59,7 @@ def test_a_runs_test_split_is_measured_for_all_systems(
     )  # fmt: skip
     test_rows = [row for row in generate(SMALL).judgments.to_pylist() if row["split"] == "test"]
     overall = found["metrics"]["overall"]
-    assert list(overall) == ["bm25", "frozen", "search embedding", "teacher", "student"]
+    assert list(overall) == ["bm25", "frozen", "search embedding", "teacher", "student", "student:8"]
     assert {"student-search embedding", "teacher-search embedding"} <= set(found["differences"]["overall"])
     assert found["versions"]["search embedding"] == search.version
     for entry in overall.values():

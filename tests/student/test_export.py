@@ -15,8 +15,11 @@ from pinrank.evaluation.by_segment import figures_of
 from pinrank.evaluation.systems import Systems, grade_student
 from pinrank.evaluation.task import Task
 from pinrank.levels import probabilities
+from pinrank.student.calibration import LevelCalibration, losses
 from pinrank.student.export import StudentBundle, open_student, read_card
 from pinrank.student.manifest import MANIFEST, read_manifest, write_manifest
+from pinrank.student.settings import StudentSettings, TowerSettings
+from tests.student.conftest import published
 
 QUERIES = ("pasta", "a red sofa", "寿司", "")
 
@@ -84,6 +87,27 @@ def test_a_student_with_dev_pairs_is_published_calibrated_and_measured(
     again = figures_of(dev_task.judged, systems.graded["student"]).by_source["overall"]
     assert again["ece"] == pytest.approx(figures["ece"], abs=1e-3) and again["accuracy"] == figures["accuracy"]
     assert calibrated_student.version != tiny_student.version
+
+
+def test_a_student_is_calibrated_and_measured_at_every_width_to_which_it_is_cut(
+    tiny_settings: StudentSettings, rows: list[dict[str, str]], dev_task: Task, tmp_path: Path
+) -> None:
+    narrow = tiny_settings.model_copy(update={"tower": TowerSettings(dims=(8, 16))})
+    whole = published(narrow, rows, tmp_path / "student", dev_task)
+    assert sorted(whole.card.dev_at) == [8, 16]
+    systems = Systems()
+    grade_student(dev_task, str(whole.folder), systems)
+    for dim, said in whole.card.dev_at.items():
+        cut, figures = whole.as_version(f"{whole.version}:{dim}"), said.by_source["overall"]
+        as_graded_N = losses(LevelCalibration(), cut.grade(dev_task.pairs), dev_task.judged.levels_N)
+        assert cut.calibration.loss_before == pytest.approx(as_graded_N.mean(), rel=1e-3)
+        assert cut.calibration.loss_before != pytest.approx(whole.calibration.loss_before, rel=1e-2)
+        assert figures["ece"] == pytest.approx(cut.calibration.ece_after, abs=1e-5)
+        again = figures_of(dev_task.judged, systems.graded[f"student:{dim}"]).by_source["overall"]
+        assert again["ece"] == pytest.approx(figures["ece"], abs=1e-3)
+    (whole.folder / "calibration-8.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"calibration-8\.json was altered"):
+        open_student(whole.folder)
 
 
 def test_opening_a_student_loads_no_encoder(copy: Path) -> None:

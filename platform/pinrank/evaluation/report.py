@@ -157,7 +157,7 @@ def _table(name: str, systems: Mapping[str, Any], floor: Mapping[str, Any]) -> T
         show_edge=False,
         padding=0,
     )
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", min_width=7)
     for system, entry in systems.items():

@@ -12,9 +12,10 @@ from pinrank.evaluation.judged import Floats, Graded, from_logits, from_scores
 from pinrank.evaluation.task import Task
 from pinrank.precision import Precision
 from pinrank.search_embedding.export import read_card as read_search_card
-from pinrank.student.export import open_student
+from pinrank.student.export import CUT, open_student
 from pinrank.student.export import read_card as read_student_card
 from pinrank.student.feature_tables import tables_of
+from pinrank.student.remembered import remembering
 from pinrank.teacher.card import read_card
 from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.text import TextSettings, packed
@@ -86,12 +87,14 @@ def grade_teacher(task: Task, folder: str, engine: EngineSettings, systems: Syst
 
 
 def grade_student(task: Task, folder: str, systems: Systems, tables: str | None = None) -> None:
-    """Add the student; ModelError when the folder holds none. tables: the folder of its features beside the texts."""
+    """Add the student, and cut to each width that it was trained for, as student:WIDTH; ModelError when the folder
+    holds none. tables: the folder of its features beside the texts."""
     log.info("student: %d pairs", len(task.pairs))
     student = open_student(folder)
-    told = student.with_tables(tables_of(student.spec, tables))
-    logits_NL = told.grade(task.pairs, locales=task.judged.locales_N.tolist())
-    systems.graded["student"] = from_logits(logits_NL, student.calibration.calibrated(logits_NL))
+    whole = remembering(student.with_tables(tables_of(student.spec, tables)))
+    for name, told in {"student": whole, **{f"student{CUT}{dim}": whole.cut(dim) for dim in student.card.dims}}.items():
+        logits_NL = told.grade(task.pairs, locales=task.judged.locales_N.tolist())
+        systems.graded[name] = from_logits(logits_NL, told.calibration.calibrated(logits_NL))
 
 
 def _bm25(task: Task, dev: Task | None) -> tuple[Floats, Floats]:

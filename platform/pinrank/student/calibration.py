@@ -20,6 +20,7 @@ from pinrank.parquet import one_line
 from pinrank.teacher.calibration import temperature_of
 
 CALIBRATION_FILE = "calibration.json"
+"""Of whole vectors; that of vectors cut to 64 numbers is calibration-64.json."""
 
 LEAST_PAIRS = 100
 """With fewer dev pairs the logits stay as they are."""
@@ -61,18 +62,23 @@ class LevelCalibration(BaseModel):
         """Calibrated P(level 1..5), float64[N, 5]."""
         return probabilities(self.calibrated(logits_NL))
 
-    def save(self, folder: Path) -> None:
-        """Write calibration.json."""
-        (folder / CALIBRATION_FILE).write_text(self.model_dump_json(indent=1) + "\n")
+    def save(self, folder: Path, dim: int | None = None) -> None:
+        """Write the file of whole vectors, or of those cut to `dim` numbers."""
+        (folder / file_of(dim)).write_text(self.model_dump_json(indent=1) + "\n")
 
     @classmethod
-    def open(cls, folder: Path) -> "LevelCalibration":
+    def open(cls, folder: Path, dim: int | None = None) -> "LevelCalibration":
         """Read what `save` wrote. Raises ModelError when it is missing or damaged."""
-        path = folder / CALIBRATION_FILE
+        path = folder / file_of(dim)
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as cause:
             raise ModelError(f"{path}: no calibration of a student: {one_line(cause)}. Train again.") from cause
+
+
+def file_of(dim: int | None) -> str:
+    """The name of the file of whole vectors, or of those cut to `dim` numbers."""
+    return CALIBRATION_FILE if dim is None else CALIBRATION_FILE.replace(".", f"-{dim}.")
 
 
 def fit(logits_NL: NDArray[np.floating], levels_N: Integers, queries_N: Integers) -> LevelCalibration:

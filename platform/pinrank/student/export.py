@@ -5,7 +5,7 @@
     ranker.safetensors   the MLP
     feature_spec.json    the fitted specification of the features, with its hash
     lexical.safetensors  document frequencies for BM25, with lexical.json
-    calibration.json     temperature and bias of the levels, fitted on dev
+    calibration.json     temperature and bias of the levels, fitted on dev; calibration-64.json: of vectors cut to 64
     onnx/                the query tower as ONNX, where it was asked for and dev accepts it
     card.json            version, text settings, metrics on dev and lineage
     manifest.json        version, lineage and a checksum of every file; written last
@@ -64,6 +64,7 @@ class StudentCard(BaseModel):
     feature_spec: str = Field(description="hash of feature_spec.json")
     metrics: dict[str, float]
     dev: SegmentFigures = Field(SegmentFigures(), description="of the published student, by source and locale")
+    dev_at: dict[int, SegmentFigures] = Field({}, description="the same of the student cut to each of dims")
     onnx: dict[Format, OnnxFigures] = Field({}, description="the query tower as ONNX: what became of it on dev")
     lineage: dict[str, Any]
 
@@ -146,7 +147,8 @@ class StudentBundle:
         return other
 
     def cut(self, vector_dim: int) -> "StudentBundle":
-        """The same student with vectors of the first so many numbers; its version says so: NAME@HASH:WIDTH.
+        """The same student with vectors of the first so many numbers, and calibrated as these need it; its version says
+        so: NAME@HASH:WIDTH.
 
         Raises ModelError when it was not trained to be cut there.
         """
@@ -160,6 +162,7 @@ class StudentBundle:
             )
         other = copy.copy(self)
         other.ranker, other.vector_dim = self.ranker.cut(vector_dim), vector_dim
+        other.calibration = LevelCalibration.open(self.folder, vector_dim)
         other.version = f"{self.card.version}{CUT}{vector_dim}"
         return other
 

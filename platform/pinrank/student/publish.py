@@ -16,15 +16,16 @@ from pinrank.evaluation.judged import from_logits
 from pinrank.lexical import LexicalStats
 from pinrank.model_card import CARD, content_hash
 from pinrank.student import features
-from pinrank.student.calibration import CALIBRATION_FILE, LevelCalibration
+from pinrank.student.calibration import LevelCalibration, file_of
 from pinrank.student.calibration import fit as fit_calibration
-from pinrank.student.export import StudentCard, assembled, read_card
+from pinrank.student.export import StudentBundle, StudentCard, assembled, read_card
 from pinrank.student.feature_tables import NO_TABLES, FeatureTables
 from pinrank.student.features import FeatureSpec
 from pinrank.student.manifest import write_manifest
 from pinrank.student.onnx import Format
 from pinrank.student.onnx_choice import choose
 from pinrank.student.ranker import RANKER_FILE
+from pinrank.student.remembered import remembering
 from pinrank.student.tower_folder import ENCODER, FORM, PIN_ENCODER, save_tower
 from pinrank.text import TextSettings
 
@@ -95,26 +96,35 @@ def save_student(
 def seal(folder: Path, sealing: Sealing) -> StudentCard:
     """Finish a bundle whose parts and card lie in a folder that nobody reads yet; returns the finished card.
 
-    With dev pairs the levels are calibrated on them and the card's figures measured, both with the maths of serving;
-    without, the logits stay as they are. The manifest is written last.
+    With dev pairs the levels are calibrated on them and the card's figures measured, both with the maths of serving and
+    at every width to which vectors may be cut; without, the logits stay as they are. The manifest is written last.
     """
     card = read_card(folder)
-    calibration, figures = LevelCalibration(), SegmentFigures()
-    calibration.save(folder)
-    if dev := sealing.dev:
-        student = assembled(folder, card).with_tables(sealing.tables)
-        logits_NL = student.grade(dev.pairs, locales=dev.judged.locales_N.tolist())
-        calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
-        figures = figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
-        calibration.save(folder)
-    version = f"{card.version.partition('@')[0]}@{_hash_of(folder, card.text)}"
-    tried = choose(assembled(folder, card).with_tables(sealing.tables), dev, sealing.onnx)
-    card = card.model_copy(update={"version": version, "dev": figures, "onnx": tried})
+    for dim in (None, *card.dims):
+        LevelCalibration().save(folder, dim)
+    figures: dict[int, SegmentFigures] = {}
+    if sealing.dev:
+        student = remembering(assembled(folder, card).with_tables(sealing.tables))
+        for dim in (None, *card.dims):
+            calibration, measured = calibrated(student.cut(dim) if dim else student, sealing.dev)
+            calibration.save(folder, dim)
+            figures[dim or card.vector_dim] = measured
+    version = f"{card.version.partition('@')[0]}@{_hash_of(folder, card)}"
+    tried = choose(assembled(folder, card).with_tables(sealing.tables), sealing.dev, sealing.onnx)
+    dev = figures.pop(card.vector_dim, SegmentFigures())
+    card = card.model_copy(update={"version": version, "dev": dev, "dev_at": figures, "onnx": tried})
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     write_manifest(folder, card.version, card.lineage)
     return card
 
 
-def _hash_of(folder: Path, text: TextSettings) -> str:
-    files = (features.SPEC_FILE, lexical.SETTINGS_FILE, CALIBRATION_FILE)
-    return content_hash(folder, text, *(folder / name for name in files), *sorted(folder.glob(f"*/{FORM}")))
+def calibrated(student: StudentBundle, dev: "Task") -> tuple[LevelCalibration, SegmentFigures]:
+    """What dev says of a student's levels, and its figures with these."""
+    logits_NL = student.grade(dev.pairs, locales=dev.judged.locales_N.tolist())
+    calibration = fit_calibration(logits_NL, dev.judged.levels_N, dev.judged.queries_N)
+    return calibration, figures_of(dev.judged, from_logits(logits_NL, calibration.calibrated(logits_NL)))
+
+
+def _hash_of(folder: Path, card: StudentCard) -> str:
+    files = (features.SPEC_FILE, lexical.SETTINGS_FILE, *map(file_of, (None, *card.dims)))
+    return content_hash(folder, card.text, *(folder / name for name in files), *sorted(folder.glob(f"*/{FORM}")))
