@@ -14,7 +14,9 @@ def is_half(precision: Precision, device: "torch.device") -> bool:
     import torch
 
     if precision == "auto":
-        return device.type == "cuda" or bool(torch.cpu._is_amx_tile_supported())
+        return device.type == "cuda" or bool(
+            torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        )
     return precision == "bfloat16"
 
 
