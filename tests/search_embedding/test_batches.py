@@ -31,15 +31,16 @@ def test_another_epoch_has_another_order():
 
 
 def test_a_batch_holds_each_text_once_and_knows_its_false_negatives(tiny_bert_dir: Path):
-    rows = [("cat", "a cat"), ("cat", "two cats"), ("dog", "a dog"), ("dog", "a cat")]
+    rows = [("cat", "a large cat"), ("cat", "two cats"), ("dog", "a dog"), ("dog", "a large cat")]
     pairs = [{"query": query, "pin": pin, "weight": 2.0, "held_out": False} for query, pin in rows]
     text = SearchEmbeddingSettings().text
     learnt = Learnt(pa.Table.from_pylist(pairs, PAIRS), AutoTokenizer.from_pretrained(tiny_bert_dir), text, True)
     batch = learnt.batch(np.array([0, 2]))
     ids_UT, mask_UT = batch.pins
     own = [ids_UT[place][mask_UT[place].bool()].tolist() for place in batch.pin_of_pair]
-    wanted = AutoTokenizer.from_pretrained(tiny_bert_dir)(["a cat", "a dog"])["input_ids"]
+    wanted = AutoTokenizer.from_pretrained(tiny_bert_dir)(["a large cat", "a dog"])["input_ids"]
     assert own == wanted
+    assert sorted(mask_UT.sum(dim=1).tolist()) == mask_UT.sum(dim=1).tolist()  # as towers read them fastest
     assert batch.engaged_BB.tolist() == [[True, False], [True, True]]  # somebody who asked for dogs took the cat
     torch.testing.assert_close(batch.log_q_B.exp(), torch.tensor([0.5, 0.25]))
     without = Learnt(pa.Table.from_pylist(pairs, PAIRS), learnt.tokenizer, text, correct_popularity=False)

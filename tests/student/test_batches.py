@@ -39,6 +39,13 @@ def test_each_distinct_text_is_encoded_once(prepared: pa.Table) -> None:
             assert ids[place][mask[place].bool()].tolist() == wanted
 
 
+def test_distinct_texts_lie_in_order_of_length(prepared: pa.Table) -> None:
+    batch = collate(prepared, pad_id=0)
+    for _, mask in (batch.queries, batch.pins):
+        lengths = mask.sum(dim=1).tolist()
+        assert lengths == sorted(lengths) and lengths[0] < lengths[-1]
+
+
 def test_no_text_is_longer_than_its_budget(prepared: pa.Table, tiny_settings: StudentSettings) -> None:
     longest = max(len(ids) for ids in prepared["query_ids"].to_pylist())
     assert longest <= tiny_settings.text.max_query_tokens

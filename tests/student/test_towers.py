@@ -12,8 +12,26 @@ from pinrank.errors import ModelError
 from pinrank.student.encoder import TextEncoder, padded
 from pinrank.student.settings import TowerSettings
 from pinrank.student.tower_folder import PROJECTION, save_tower
-from pinrank.student.towers import build_towers
+from pinrank.student.towers import build_towers, encoded
 from pinrank.teacher.families import Pooling
+
+
+class CountedTokens:
+    """How many tokens, padding included, a tower reads meanwhile."""
+
+    def __init__(self, tower: torch.nn.Module) -> None:
+        self.tokens = 0
+        self.hook = tower.register_forward_pre_hook(self.count)
+
+    def count(self, tower: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self.tokens += inputs[0].numel()
+
+    def __enter__(self) -> "CountedTokens":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.hook.remove()
+
 
 TEXTS = ["red sofa", "a very small lamp for a red sofa"]
 
@@ -28,6 +46,25 @@ def test_a_vector_is_the_pooled_and_normalised_last_layer(tiny_bert_dir: Path, p
     wanted = {"mean": hidden.mean(dim=0), "first": hidden[0], "last": hidden[2]}[pooling]
     assert torch.allclose(vectors[0], torch.nn.functional.normalize(wanted, dim=0), atol=1e-5)
     assert torch.allclose(vectors.norm(dim=-1), torch.ones(2))
+
+
+def test_texts_that_are_encoded_in_groups_of_like_length_get_the_vectors_and_gradients_of_one_padded_batch(
+    tiny_bert_dir: Path,
+):
+    torch.manual_seed(0)
+    texts = sorted((torch.randint(1_000, 9_000, (length,)).tolist() for length in range(1, 40)), key=len)
+    ids, mask = padded(texts, pad_id=0)
+    tower = build_towers(str(tiny_bert_dir), TowerSettings(), dropout=0.0).query
+    with CountedTokens(tower) as counted:
+        vectors = encoded(tower, ids, mask)
+    assert counted.tokens < 0.7 * ids.numel()
+    torch.testing.assert_close(vectors, tower(ids, mask), rtol=0, atol=1e-5)
+    towards = torch.randn_like(vectors)
+    found = torch.autograd.grad((vectors * towards).sum(), list(tower.parameters()), allow_unused=True)
+    wanted = torch.autograd.grad((tower(ids, mask) * towards).sum(), list(tower.parameters()), allow_unused=True)
+    for each, other in zip(found, wanted, strict=True):
+        if each is not None:
+            torch.testing.assert_close(each, other, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("shared", [True, False])

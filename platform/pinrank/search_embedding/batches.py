@@ -83,7 +83,9 @@ class Learnt:
         used_U, place_B = np.unique(which_B, return_inverse=True)
         used_U = np.pad(used_U, (0, -len(used_U) % ROWS_STEP), mode="edge")  # few shapes, as in pinrank.student.batches
         ids = tokenise(self.tokenizer, self.template, [texts[which] for which in used_U], max_tokens)
-        return padded(ids, self.tokenizer.pad_token_id or 0), torch.from_numpy(place_B)
+        order_U = np.argsort([len(each) for each in ids], kind="stable")  # as towers read them fastest
+        tokens = padded([ids[place] for place in order_U], self.tokenizer.pad_token_id or 0)
+        return tokens, torch.from_numpy(np.argsort(order_U)[place_B])
 
 
 def random_batches(num_rows: int, batch_size: int, seed: int, rank: int, num_ranks: int) -> Iterator[Ints]:

@@ -154,7 +154,7 @@ def _lengths(rows: pa.Table) -> NDArray[np.integer]:
 
 
 def _distinct(rows: pa.Table, side: str, pad_id: int) -> "tuple[tuple[Tensor, Tensor], Tensor]":
-    """The distinct texts of a side, padded, and which of them each pair has.
+    """The distinct texts of a side in order of length, padded, and which of them each pair has.
 
     U and T are rounded up, U with texts that no pair has, so that few shapes occur (see pinrank.teacher.tokens).
     """
@@ -162,8 +162,12 @@ def _distinct(rows: pa.Table, side: str, pad_id: int) -> "tuple[tuple[Tensor, Te
 
     keys_N = rows[f"{side}_key"].to_numpy()
     _, first_U, which_N = np.unique(keys_N, return_index=True, return_inverse=True)
-    first_U = np.pad(first_U, (0, -len(first_U) % ROWS_STEP), mode="edge")
-    lists = rows[f"{side}_ids"].combine_chunks().take(pa.array(first_U))
+    lists = rows[f"{side}_ids"].combine_chunks()
+    order_U = np.argsort(np.diff(lists.offsets.to_numpy())[first_U], kind="stable")
+    extra = -len(first_U) % ROWS_STEP
+    which_N = (np.argsort(order_U) + extra)[which_N]
+    first_U = np.pad(first_U[order_U], (extra, 0), mode="edge")
+    lists = lists.take(pa.array(first_U))
     lengths_U = np.diff(lists.offsets.to_numpy())
     mask_UT = np.arange(rounded_up(lengths_U.max(), LENGTH_STEP)) < lengths_U[:, None]
     ids_UT = np.full(mask_UT.shape, pad_id, dtype=np.int64)

@@ -15,9 +15,16 @@ from pinrank.student.settings import TowerSettings
 from pinrank.student.tower_folder import FORM, folders_of, open_tower
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.model import hidden_size, open_backbone, pool
+from pinrank.teacher.tokens import rounded_up
 
 HASHED_DIM = 128
 """Width of a hashed tower's vector where the settings name none."""
+
+TOGETHER = 16
+"""Texts that a tower reads in one pass while it trains on a CPU."""
+
+LENGTH_STEP = 8
+"""Their width is a multiple of this, because oneDNN compiles a kernel for every shape that it meets."""
 
 Tokens = tuple[Tensor, Tensor]
 """ids_UT and mask_UT of the distinct texts of a batch."""
@@ -93,7 +100,18 @@ class TwoTowers(nn.Module):
         self, queries: Tokens, pins: Tokens, query_of_pair: Tensor, pin_of_pair: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The distinct queries and pins of a batch, and which of them each pair has, to queries_BD and pins_BD."""
-        return self.query(*queries)[query_of_pair], self.pin(*pins)[pin_of_pair]
+        return encoded(self.query, *queries)[query_of_pair], encoded(self.pin, *pins)[pin_of_pair]
+
+
+def encoded(tower: AnyTower, ids_UT: Tensor, mask_UT: Tensor) -> Tensor:
+    """vectors_UD. On a CPU a few texts at a time, none padded beyond the longest of these: where texts lie in order of
+    length, half of the work on one padded batch would be on padding."""
+    if ids_UT.device.type != "cpu":
+        whole_UD: Tensor = tower(ids_UT, mask_UT)
+        return whole_UD
+    parts = zip(ids_UT.split(TOGETHER), mask_UT.split(TOGETHER), strict=True)
+    widths = ((ids, mask, rounded_up(int(mask.sum(dim=1).max()), LENGTH_STEP)) for ids, mask in parts)
+    return torch.cat([tower(ids[:, :width], mask[:, :width]) for ids, mask, width in widths])
 
 
 def build_towers(
