@@ -13,14 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from tests.ray_head import started_head
+from tests.running_head import running_head
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(student: str, pin_store: str, port: str) -> None:
     """Start, deploy, ask, wait."""
-    with started_head() as head:
+    with running_head() as head:
         python_path = os.pathsep.join([str(ROOT / "platform"), str(ROOT)])
         environment = head.environment | {"RAY_ADDRESS": head.gcs, "PYTHONPATH": python_path}
         command = [sys.executable, "-m", "tests.serve_apps.deployed", student, pin_store, "0.0.0.0", port]

@@ -26,12 +26,18 @@ JOB_TIMEOUT_S = 240
 
 @dataclass(frozen=True)
 class Head:
-    """A running head: where its Jobs API listens, the environment that knows its token, and Ray's logs."""
+    """A running head: where its GCS and its Jobs API listen, the environment that knows its token, Ray's own folder."""
 
+    gcs: str
     address: str
     environment: dict[str, str]
     token: str
-    logs: Path
+    folder: Path
+
+    @property
+    def logs(self) -> Path:
+        """Where Ray writes."""
+        return self.folder / "session_latest/logs"
 
     def nodes(self, state: str = "ALIVE") -> list[dict[str, Any]]:
         """The nodes that are alive, or DEAD, as the dashboard tells of them."""
@@ -76,7 +82,7 @@ def running_head(
         try:
             address = f"http://127.0.0.1:{dashboard_port}"
             wait_until_up(process, address, token, folder / "head.log")
-            yield Head(address, known, token, folder / "ray/session_latest/logs")
+            yield Head(f"127.0.0.1:{port}", address, known, token, folder / "ray")
         finally:
             end(process)
     shutil.rmtree(folder, ignore_errors=True)

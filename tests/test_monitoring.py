@@ -19,7 +19,7 @@ import yaml
 from pinrank import tables
 from tests.debian import program
 from tests.labeling.rows import pin_texts, sampled
-from tests.ray_head import Head, free_ports, started_head
+from tests.running_head import Head, free_ports, running_head
 from tests.serve_apps.conftest import shop
 from tests.serve_apps.shop import Shop
 from tests.test_ray_metrics import DECLARED
@@ -120,7 +120,7 @@ def watched(
 ) -> Iterator[Watched]:
     prometheus = program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("watched")
-    with started_head(num_cpus=3) as head, reading(prometheus, prometheus_files, head, folder) as watched:
+    with running_head(num_cpus=3) as head, reading(prometheus, prometheus_files, head, folder) as watched:
         label(head, root, tiny_teacher_dir, folder)
         ask_the_app(head, root, shop)
         yield watched
