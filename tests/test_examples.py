@@ -73,7 +73,7 @@ def commands() -> Iterator[tuple[str, str, list[str]]]:
         for name, value in re.findall(r"(?:^|; )(\w)=([^\s;]+)", text, flags=re.MULTILINE):
             text = text.replace(f"${name}", value)
         for line in text.splitlines():
-            if (found := JOB.search(line)) and not re.search(r"\.\.\.|…|\bFILE\b|--help|/mine/|my-", found[2]):
+            if (found := JOB.search(line)) and not re.search(r"\.\.\.|…|\bFILE\b|--help|my-", found[2]):
                 yield example.page, found[1], shlex.split(found[2], comments=True)
 
 
