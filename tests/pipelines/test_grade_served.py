@@ -12,8 +12,10 @@ import pytest
 from pinrank import tables
 from pinrank.errors import TableError
 from pinrank.served.lists import ServedList
-from pinrank.tables import SERVED
-from pipelines.grade_served import GradeServed, exit_code, main
+from pinrank.tables import SERVED, SOFT_LABELS
+from pipelines.grade_served import BEYOND, GradeServed, exit_code, main
+from tests.job import run_job
+from tests.killed_job import kill_after
 from tests.labeling.rows import pin_texts
 from tests.serve_apps.shop import QUERIES, Shop, free_port, make_shop
 from tests.served.rows import DAY, served_list, write_log
@@ -107,10 +109,19 @@ def test_a_second_day_grades_only_new_pairs_and_stands_beside_the_first(
     served = synthetic(tmp_path)
     main(settings_of(tmp_path, served, tiny_teacher_dir))
     synthetic(tmp_path, after)
-    summary = main(settings_of(tmp_path, served, tiny_teacher_dir, date=after))
+    (served / str(after) / "served-dead.jsonl.open").write_text("{}\n")
+    limits = {"accuracy": 0.99, "drift_levels": 0.001, "ndcg_at_10": 0.0}
+    summary = main(settings_of(tmp_path, served, tiny_teacher_dir, date=after, alert=limits))
     assert summary.details["labels"]["reused_pairs"] == 48
     report = json.loads((tmp_path / "grades/report.json").read_text())
     assert list(report["sections"][2]["figures"]) == [str(DAY), str(after)]
+    # The line that is no list is set aside, and figures beyond their limits are told.
+    assert (summary.rows_out, summary.quarantined) == (96, 1)
+    assert list((tmp_path / f"grades/quarantine/date={after}").glob("*.parquet"))
+    assert [alert["metric"] for alert in summary.details["alerts"]] == ["accuracy", "drift_levels"]
+    assert exit_code(summary) == BEYOND
+    assert [alert["metric"] for alert in report["alerts"]] == ["accuracy", "drift_levels"]
+    # What is graded is not graded again, and days before the window are no part of the report.
     alone = main(settings_of(tmp_path, served, tiny_teacher_dir, date=after, window_days=1))
     assert alone.details["today"] == summary.details["today"]
     report = json.loads((tmp_path / "grades/report.json").read_text())
@@ -122,3 +133,24 @@ def test_a_log_of_which_too_much_is_no_list_ends_the_job(tiny_teacher_dir: Path,
     (served / str(DAY) / "served-dead.jsonl.open").write_text("{}\n")
     with pytest.raises(TableError, match=r"1 lines are no lists.*Field required"):
         main(settings_of(tmp_path, served, tiny_teacher_dir, max_bad_share=0.01))
+
+
+@pytest.mark.chaos
+def test_a_killed_job_goes_on_and_ends_with_a_code_of_its_own_beyond_a_limit(
+    tiny_teacher_dir: Path, tmp_path: Path, root: Path
+) -> None:
+    served, output = synthetic(tmp_path), tmp_path / "grades"
+    options = [
+        *("--served", str(served), "--tables", str(tmp_path), "--teacher", str(tiny_teacher_dir)),
+        *("--output", str(output), "--date", str(DAY), "--engine.name", "transformers", "--rows_per_shard", "2"),
+        *("--cluster.num_cpus", "2", "--alert.drift_levels", "0.001"),
+    ]
+    labels = output / f"soft_labels/date={DAY}"
+    kill_after(1, labels, "grade_served", options)
+    committed = len(list(labels.glob("shard-*.parquet")))
+    assert 1 <= committed < 24 and not (output / "report.json").exists()
+    done = run_job(root, "grade_served", *options)
+    assert done.code == BEYOND, done.told
+    assert f"48 pairs in 24 shards, {committed} of them done" in done.told
+    assert tables.read(str(labels), SOFT_LABELS).num_rows == 48
+    assert [alert["metric"] for alert in json.loads((output / "report.json").read_text())["alerts"]] == ["drift_levels"]
