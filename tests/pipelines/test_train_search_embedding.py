@@ -69,7 +69,8 @@ def test_a_job_that_is_killed_goes_on_to_the_vectors_of_one_that_is_not(
         main(chosen)
     assert not chosen.output.exists()
     assert main(chosen).details == whole.details
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["killed", "whole"]
+    left = ["killed", "killed.training.jsonl", "whole", "whole.training.jsonl"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == left
 
 
 @pytest.mark.parametrize("profile", ["demo", "full"])
