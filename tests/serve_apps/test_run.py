@@ -26,14 +26,14 @@ def test_a_config_of_one_application_is_served_and_another_refused(root: Path) -
 
 
 def test_the_first_signal_is_kept_and_the_second_does_what_it_did_before() -> None:
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    before, interrupt = signal.signal(signal.SIGTERM, signal.SIG_IGN), signal.getsignal(signal.SIGINT)
     try:
         told = when_told()
         assert not told.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
         assert told.wait(1)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is interrupt
     finally:
         signal.signal(signal.SIGTERM, before)
 
