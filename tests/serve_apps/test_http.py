@@ -340,7 +340,7 @@ def test_generated_requests_of_the_openapi_find_no_fault(app: App, tmp_path: Pat
     not is refused, and nothing is answered without a key."""
     command = [
         *(str(Path(sys.executable).with_name("st")), "run", f"{app.url}/openapi.json"),
-        *("--checks", "all", "--phases", "coverage,fuzzing", "--continue-on-failure", "--seed", "1", "--workers", "4"),
+        *("--checks", "all", "--phases", "coverage,fuzzing", "--continue-on-failure", "--seed", "1"),
         *("--max-examples", str(CASES // 4), "--request-timeout", "30", "--header", f"Authorization: Bearer {KEY}"),
         *("--report", "json", "--report-json-path", str(tmp_path / "report.json"), "--no-color"),
     ]
