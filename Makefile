@@ -41,9 +41,6 @@ audit: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# What front.py says: bodies are limited before they are held.
-serve: export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH = serve_apps.rerank.front:middlewares
-serve: export PYTHONPATH = $(CURDIR)
 serve: $(READY)
 	@test -e runs/demo/pin_store/manifest.json || { echo "runs/demo holds no student to serve. Run make demo first."; exit 2; }
 	$(BIN)/python -m serve_apps.rerank.run serve_apps/rerank/app.yaml
