@@ -115,7 +115,9 @@ def test_a_damaged_file_is_never_served(folder: Path, shard: int, damage: str) -
         PinStore.open(folder, verify=damage == "flip")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 2}', '{"format": 3}'])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"format": 99}', '{"format": 2}', '{"format": 3}', '{"format": 4}']
+)
 def test_a_damaged_manifest_is_refused(folder: Path, content: str) -> None:
     (folder / store.MANIFEST).write_text(content)
     with pytest.raises(StoreCorrupt, match=r"manifest\.json"):

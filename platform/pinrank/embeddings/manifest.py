@@ -13,7 +13,7 @@ from pinrank.embeddings.pin_keys import key_hashes, share_of
 from pinrank.errors import StoreCorrupt
 from pinrank.shard_folder import hash_of
 
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 MANIFEST = "manifest.json"
 REBUILD = "Build the store again with python -m pipelines.embed_pins."
 
@@ -74,7 +74,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
     generation: int = Field(ge=1, description="how often the folder was published")
     student_version: str
     seed: int = Field(0, description="of the hash of pin ids; another one where two ids had one hash")

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pinrank.embeddings.shard_file import ALIGN, aligned
+from pinrank.embeddings.shard_file import ALIGN, HUGE, aligned
 from pinrank.errors import StoreCorrupt
 
 _MAP_FIXED = 0x10
 _MADV_POPULATE_READ = 22
+_MADV_HUGEPAGE = 14
 _WARMED_BYTES = 2**26
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -45,8 +46,9 @@ def mapped(pieces: Sequence[Piece], num_bytes: int) -> NDArray[np.uint8]:
     """
     if ALIGN % mmap.PAGESIZE:
         raise StoreCorrupt(f"this machine's pages of {mmap.PAGESIZE} bytes are larger than the {ALIGN} of pin stores")
-    stretch = mmap.mmap(-1, max(aligned(num_bytes), ALIGN), flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+    stretch = mmap.mmap(-1, aligned(num_bytes) + HUGE, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
     whole = np.frombuffer(stretch, dtype=np.uint8)
+    whole = whole[-whole.ctypes.data % HUGE :]
     for piece in pieces:
         if piece.num_bytes:
             _place(piece, whole.ctypes.data + piece.at)
@@ -58,6 +60,7 @@ def warm(array: NDArray) -> None:
     for start in range(0, array.nbytes, _WARMED_BYTES):
         begin = array.ctypes.data + start
         size = min(_WARMED_BYTES, array.nbytes - start)
+        _LIBC.madvise(begin, aligned(size), _MADV_HUGEPAGE)
         if _LIBC.madvise(begin, aligned(size), _MADV_POPULATE_READ):  # Linux before 5.14 does not know it
             _LIBC.madvise(begin, size, mmap.MADV_WILLNEED)
 

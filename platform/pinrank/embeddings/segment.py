@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from pinrank.embeddings.manifest import Manifest, SegmentEntry
 from pinrank.embeddings.mapping import Piece, mapped, warm
 from pinrank.embeddings.pin_keys import Keys, share_of
-from pinrank.embeddings.shard_file import ALIGN, kinds, sections
+from pinrank.embeddings.shard_file import ALIGN, HUGE, kinds, sections
 
 Ints = NDArray[np.int64]
+
+MANY = 2**16
+"""Rows of a shard."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ class Segment:
 
 def open_segment(folder: Path, manifest: Manifest, entry: SegmentEntry, shards: Sequence[int]) -> Segment:
     """Map some shards of a segment; the others are as if they were empty."""
-    bases_S = _bases([shard.rows for shard in entry.shards], ALIGN)
-    term_bases_S = _bases([shard.terms for shard in entry.shards], ALIGN // 8)
+    bases_S = _bases([shard.rows for shard in entry.shards])
+    term_bases_S = _bases([shard.terms for shard in entry.shards])
     starts_S = np.arange(manifest.num_shards + 1, dtype=np.int64) * entry.buckets
     bases = {"starts": starts_S, "terms": term_bases_S}
     laid_out = {
@@ -103,7 +106,9 @@ def open_segment(folder: Path, manifest: Manifest, entry: SegmentEntry, shards: 
     return Segment(entry, manifest.num_shards, manifest.shape.parts, arrays, bases_S[:-1], term_bases_S[:-1], steps)
 
 
-def _bases(counts: Sequence[int], unit: int) -> Ints:
-    """Where each shard begins, and where the last one ends: multiples of `unit`, with a zero behind each shard."""
+def _bases(counts: Sequence[int]) -> Ints:
+    """Where each shard begins, and where the last one ends, with a zero behind each shard: multiples of ALIGN, and for
+    many rows of 8 bytes and multiples of it of HUGE bytes. What lies between costs addresses and no memory."""
+    unit = HUGE // 8 if max(counts, default=0) >= MANY else ALIGN
     sizes = [(count // unit + 1) * unit for count in counts]
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -1,5 +1,9 @@
 """A shard's file: a header, then sections, each at a multiple of ALIGN bytes so that it can be mapped alone.
 
+A section of LARGE bytes begins at a multiple of HUGE. Mapped at such an address, what the kernel holds in one piece
+takes one entry of the page tables in place of 512, and a random row much less time (docs/benchmarks.md).
+
+
     starts       int32[B]       row at which each of B equal ranges of the shard's keys begins
     keys         uint64[P]      hashes of pin ids, ascending, stored inverted (~key)
     checks       uint64[P]      other hashes of the same ids: two pins of one key are told apart when a snapshot grows
@@ -17,7 +21,7 @@ than any key, so that a search that runs past the last key needs no bounds.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +34,12 @@ from pinrank.errors import StoreCorrupt
 
 ALIGN = 2**14
 """Bytes: a multiple of the page size of the machines that map the files."""
+
+HUGE = 2**21
+"""Bytes of a huge page, on x86-64 and on arm64 with pages of 4 KiB."""
+
+LARGE = 2**24
+"""Bytes from which on a section is worth up to HUGE of zeros before it."""
 
 _PIECE = 2**22
 
@@ -50,7 +60,7 @@ class Section:
 
     @property
     def end(self) -> int:
-        """Where the next section begins."""
+        """Where the next section begins at the earliest."""
         return aligned(self.offset + self.num_bytes)
 
 
@@ -82,8 +92,11 @@ def sections(shape: Shape, buckets: int, rows: int, terms: int) -> dict[str, Sec
     found: dict[str, Section] = {}
     offset = ALIGN
     for name, (dtype, row) in kinds(shape).items():
-        found[name] = Section(name, dtype, (counts.get(name, rows), *row), offset)
-        offset = found[name].end
+        section = Section(name, dtype, (counts.get(name, rows), *row), offset)
+        if section.num_bytes >= LARGE:
+            section = replace(section, offset=-(-offset // HUGE) * HUGE)
+        found[name] = section
+        offset = section.end
     return found
 
 
@@ -143,7 +156,9 @@ def checksum(path: Path) -> str:
 
 def _contents(head: bytes, layout: dict[str, Section], arrays: dict[str, Iterable[NDArray]]) -> Iterator[bytes]:
     yield head
+    end = len(head)
     for name, section in layout.items():
+        yield bytes(section.offset - end)
         written = 0
         for array in arrays[name]:
             content = np.ascontiguousarray(array, dtype=section.dtype).tobytes()
@@ -151,3 +166,4 @@ def _contents(head: bytes, layout: dict[str, Section], arrays: dict[str, Iterabl
             yield content
         assert written == section.num_bytes, f"{name}: {written} of {section.num_bytes} bytes"
         yield bytes(section.end - section.offset - written)
+        end = section.end
