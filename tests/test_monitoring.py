@@ -22,12 +22,14 @@ from tests.labeling.rows import pin_texts, sampled
 from tests.running_head import Head, free_ports, running_head
 from tests.serve_apps.conftest import shop
 from tests.serve_apps.shop import Shop
+from tests.teacher.test_train import examples
 from tests.test_ray_metrics import DECLARED
 
 __all__ = ["shop"]
 
 READ_TIMEOUT_S = 90
 NUM_PINS, NUM_PAIRS, NUM_REQUESTS = 30, 300, 7
+NUM_LEARNT = sum(split != "dev" for split in examples()["split"].to_pylist())
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def test_the_dashboard_is_what_its_program_prints(root: Path, dashboard: dict[st
 
 @dataclass(frozen=True)
 class Watched:
-    """A Prometheus that reads a cluster on which a job ran and an app answers."""
+    """A Prometheus that reads a cluster on which a teacher was trained, a job ran and an app answers."""
 
     url: str
 
@@ -116,11 +118,17 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(
-    root: Path, shop: Shop, tiny_teacher_dir: Path, prometheus_files: Path, tmp_path_factory: pytest.TempPathFactory
+    root: Path,
+    shop: Shop,
+    tiny_bert_dir: Path,
+    tiny_teacher_dir: Path,
+    prometheus_files: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Watched]:
     prometheus = program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("watched")
     with running_head(num_cpus=3) as head, reading(prometheus, prometheus_files, head, folder) as watched:
+        on(head, root, "tests.teacher.trained_on", str(tiny_bert_dir), str(folder / "teacher"))
         label(head, root, tiny_teacher_dir, folder)
         ask_the_app(head, root, shop)
         yield watched
@@ -184,6 +192,8 @@ def until(value: Callable[[], float], expected: float) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
+        ('sum(ray_pinrank_training_samples_total{model="teacher"})', NUM_LEARNT),
+        ('max_over_time(ray_pinrank_training_loss{model="teacher"}[10m]) > bool 0', 1),
         ('sum(ray_pinrank_rows_total{pipeline="label_impressions"})', NUM_PAIRS),
         ('sum(ray_pinrank_graded_total{worker="worker 0"})', NUM_PAIRS),
         ('max_over_time(ray_pinrank_done_ratio{pipeline="label_impressions"}[10m])', 1),

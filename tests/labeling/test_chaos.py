@@ -32,7 +32,7 @@ from tests.labeling.rows import pin_texts, sampled
 
 pytestmark = pytest.mark.chaos
 
-FEW_KILLS = 2
+FEW_KILLS = 1
 KILLS = int(os.environ.get("PINRANK_KILLS", FEW_KILLS))
 PINS = {f"p{number}": f"title {number}" for number in range(10)}
 PAIRS = [(f"query {query}", pin) for query in range(40) for pin in PINS]

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from pinrank.embeddings.external import open_external
-from pinrank.errors import ModelError
 from pinrank.pipeline import parse
 from pinrank.search_embedding.export import open_search_embedding
 from pinrank.tables import JUDGMENTS, read
@@ -43,6 +42,7 @@ def settings_of(world: Path, backbone: Path, output: Path) -> TrainSearchEmbeddi
             "checkpoint_every_steps": 2,
             "num_workers": 2,
             "threads_per_worker": 1,
+            "retries": 1,
         },
     )
 
@@ -50,7 +50,7 @@ def settings_of(world: Path, backbone: Path, output: Path) -> TrainSearchEmbeddi
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_job_that_is_killed_goes_on_to_the_vectors_of_one_that_is_not(
+def test_a_job_that_loses_its_workers_goes_on_to_the_vectors_of_one_that_does_not(
     world: Path, tiny_bert_dir: Path, tmp_path: Path
 ):
     whole = main(settings_of(world, tiny_bert_dir, tmp_path / "whole"))
@@ -64,11 +64,8 @@ def test_a_job_that_is_killed_goes_on_to_the_vectors_of_one_that_is_not(
     assert queries.gather(sorted(judged))[1].all()
     assert 0 < whole.details["judged_pairs"] < whole.details["engaged_pairs"]
 
-    chosen = settings_of(world, tiny_bert_dir, tmp_path / "killed")
-    with training_worker_killed(0, tmp_path), pytest.raises(ModelError, match="training failed, nothing was published"):
-        main(chosen)
-    assert not chosen.output.exists()
-    assert main(chosen).details == whole.details
+    with training_worker_killed(0, tmp_path):
+        assert main(settings_of(world, tiny_bert_dir, tmp_path / "killed")).details == whole.details
     left = ["killed", "killed.training.jsonl", "whole", "whole.training.jsonl"]
     assert [path.name for path in sorted(tmp_path.iterdir())] == left
 

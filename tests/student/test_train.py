@@ -32,7 +32,6 @@ from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
 from pinrank.tracking import OFF, TrackingSettings
-from tests.killed_job import training_worker_killed
 from tests.student.featured import STRING, write
 
 THINGS = ("pasta", "sofa", "cake", "lamp")
@@ -344,7 +343,7 @@ def test_nothing_to_learn_is_refused(tiny_settings: StudentSettings, tmp_path: P
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.chaos
-def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weights(
+def test_a_run_whose_driver_and_workers_are_killed_ends_with_the_same_weights(
     ray_session: None, tiny_settings: StudentSettings, labels: Path, tmp_path: Path, root: Path
 ):
     settings = chosen(tiny_settings, num_workers=1, checkpoint_every_steps=3, epochs=12)
@@ -360,9 +359,7 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
             if process.is_running():
                 process.kill()
     assert not folder.exists()
-    (work,) = tmp_path.glob(".killed.training-*")
-    with training_worker_killed((work / "checkpoint.safetensors").stat().st_mtime_ns, tmp_path):
-        resumed = distilled(settings, labels, folder)
+    resumed = distilled(settings, labels, folder)
     assert resumed.version == whole.version
     assert resumed.metrics == whole.metrics
 

@@ -20,6 +20,7 @@ from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
+from pinrank.training_run import address_told
 from tests.killed_job import training_worker_killed
 from tests.tiny_models import tiny_backbone
 
@@ -101,6 +102,17 @@ def test_two_workers_train_a_teacher_that_learnt_and_is_published(
     assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
     good, bad = grade_pairs(str(folder), [("cat", "good cat"), ("cat", "bad cat")], EngineSettings(name="transformers"))
     assert good[4] - good[0] > bad[4] - bad[0]
+
+
+@pytest.mark.ray
+def test_ray_trains_own_actors_are_told_which_ray_they_are_part_of(ray_session: None, monkeypatch: pytest.MonkeyPatch):
+    import ray
+    from ray.train.v2._internal.constants import get_env_vars_to_propagate
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with address_told():
+        assert get_env_vars_to_propagate()["RAY_ADDRESS"] == ray.get_runtime_context().gcs_address
+    assert "RAY_ADDRESS" not in {**os.environ, **get_env_vars_to_propagate()}
 
 
 def test_a_loss_that_is_no_number_publishes_nothing(tiny_bert_dir: Path, tmp_path: Path):
