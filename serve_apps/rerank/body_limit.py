@@ -13,9 +13,9 @@ CLOSE = {"Connection": "close"}
 
 class BodyLimit:
     """ASGI middleware: reads at most limit_bytes of a body and answers 413 to a longer one, announced or chunked, and
-    408 to one that is not here after timeout_s."""
+    408 to one that is not here after timeout_s; None waits for it."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float | None) -> None:
         self.app = app
         self.limit_bytes = limit_bytes
         self.timeout_s = timeout_s

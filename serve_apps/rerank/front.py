@@ -20,6 +20,15 @@ from serve_apps.rerank.headers import RequestIds
 from serve_apps.rerank.second_try import SecondTry
 from serve_apps.rerank.settings import RerankSettings
 
+VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+HERE = "serve_apps.rerank.front:middlewares"
+
+
+def reads_bodies() -> bool:
+    """Whether the HTTP server before this replica hands on whole bodies only: then one that is late has no slow sender,
+    the server is busy."""
+    return os.environ.get(VARIABLE) == HERE and os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1"
+
 
 def middlewares() -> list[Middleware]:
     """The innermost first, as Serve takes them."""

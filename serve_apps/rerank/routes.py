@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 from pydantic_core import to_json
 
 import pinrank
-from serve_apps.rerank import by_ids
+from serve_apps.rerank import by_ids, front
 from serve_apps.rerank.answer import answer
 from serve_apps.rerank.api_keys import ApiKeys
 from serve_apps.rerank.asked import Asked
@@ -48,7 +48,8 @@ _EMBEDDED: dict[int | str, dict[str, Any]] = {200: {"headers": {name: SAID[name]
 def http_app(rerank: "Rerank", settings: RerankSettings) -> FastAPI:
     """The FastAPI app in front of one ingress replica."""
     app = FastAPI(title="pinrank rerank", version=pinrank.__version__, docs_url="/docs", redoc_url=None)
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, timeout_s=settings.body_timeout_s)
+    timeout_s = None if front.reads_bodies() else settings.body_timeout_s
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, timeout_s=timeout_s)
     if settings.traces is not None:
         app.add_middleware(TracedRequests, spans=Spans(settings.traces, settings.trace_share))
     if settings.api_keys is not None:

@@ -17,9 +17,9 @@ import yaml
 from ray.serve.schema import LoggingConfig, ServeApplicationSchema, ServeDeploySchema
 
 from pinrank.errors import PinrankError
+from serve_apps.rerank import front
 
 ROOT = Path(__file__).resolve().parents[2]
-FRONT = "serve_apps.rerank.front:middlewares"
 
 
 def main() -> int:
@@ -73,8 +73,9 @@ def tell_processes() -> None:
     found = os.environ.get("PYTHONPATH")
     paths = [str(ROOT), str(ROOT / "platform"), *([found] if found else [])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    os.environ.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", FRONT)
+    os.environ.setdefault(front.VARIABLE, front.HERE)
     os.environ.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "1")  # three of 10 s pass before one is replaced
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc's pools of memory: each keeps what a crowd has left
 
 
 def when_told() -> threading.Event:

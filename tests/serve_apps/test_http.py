@@ -35,7 +35,7 @@ QUERY = "red wool sweater"
 MOST_MB = 50
 """What a hostile body may cost replica and HTTP server, each."""
 
-CASES = int(os.environ.get("PINRANK_HTTP_CASES", "200"))
+CASES = int(os.environ.get("PINRANK_HTTP_CASES", "100"))
 """Generated requests to the four paths that are posted to, beside some hundred that the schema's borders make."""
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pinrank.student.declaration import Declaration
 from pinrank.student.features import FeatureSpec, Order
+from serve_apps.rerank import front
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.opened import Opened
 from serve_apps.rerank.routes import http_app
@@ -38,8 +39,9 @@ def rerank() -> Rerank:
 
 
 @pytest.fixture
-def ask(rerank: Rerank) -> Callable[..., httpx.Response]:
-    """Send one request to the app."""
+def ask(rerank: Rerank, monkeypatch: pytest.MonkeyPatch) -> Callable[..., httpx.Response]:
+    """Send one request to the app, before which no server stands."""
+    monkeypatch.delenv(front.VARIABLE, raising=False)
 
     async def asked(method: str, path: str, **content: Any) -> httpx.Response:
         transport = httpx.ASGITransport(http_app(rerank, SETTINGS), raise_app_exceptions=False)
@@ -117,6 +119,18 @@ def test_a_body_that_does_not_come_gets_a_408(ask: Callable[..., httpx.Response]
     response = ask("POST", "/v2/rerank", content=slowly(), headers=JSON)
     assert refusal(response) == (408, "body_too_slow", "the body was not here after 0.3 seconds")
     assert response.headers["connection"] == "close"
+
+
+def test_behind_a_front_that_reads_bodies_a_late_one_is_waited_for(
+    ask: Callable[..., httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(front.VARIABLE, front.HERE)
+
+    async def late() -> Any:
+        await asyncio.sleep(0.4)
+        yield b"{"
+
+    assert refusal(ask("POST", "/v2/rerank", content=late(), headers=JSON))[1] == "malformed_json"
 
 
 def test_too_many_documents_and_too_long_a_query_name_the_limit(ask: Callable[..., httpx.Response]) -> None:
