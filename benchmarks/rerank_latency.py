@@ -12,6 +12,7 @@ fused_p50_over_noop_ms     at one client: median milliseconds of pinrank less th
                            does nothing, behind the same proxy (fused_haproxy_..., split_...)
 rps_vs_vllm_rerank         answers/s of pinrank, fused, behind Serve's own proxy, over those of vLLM's /rerank, for 200
 rps_vs_cross_encoder       the same over CrossEncoder.predict of sentence-transformers, called without a server
+haproxy_rps_vs_...         both again, with pinrank behind HAProxy (--parts haproxy cross_encoders)
 
 Each is the worst of 200 and 500 candidates with one and with eight clients (p50: of 200 and 500); NAME_500_8 is that of
 500 candidates and eight clients alone. Requests are POST /v1/rank for random pins by id, 64 of them with a query each
@@ -165,9 +166,10 @@ def ratios(measured: Measured) -> dict[str, float]:
             over = {c: measured.p50_over(target + mode, noop + mode, c) for c in cells if c.clients == 1}
             found |= worst_and_each(f"{target}{mode}_p50_over_noop_ms", over, max(over.values()))
     for target, name in (("vllm", "rps_vs_vllm_rerank"), ("cross_encoder", "rps_vs_cross_encoder")):
-        if target in measured.loads:
-            over = {cell: measured.rps_over("fused", target, cell) for cell in cells if cell.size == SIZES[0]}
-            found |= worst_and_each(name, over, min(over.values()))
+        for ours, prefix in (("fused", ""), ("fused_haproxy", "haproxy_")):
+            if {target, ours} <= measured.loads.keys():
+                over = {cell: measured.rps_over(ours, target, cell) for cell in cells if cell.size == SIZES[0]}
+                found |= worst_and_each(prefix + name, over, min(over.values()))
     for target, loads in measured.loads.items():
         for cell, rounds in loads.items():
             found[f"{target}_rps_{cell.size}_{cell.clients}"] = statistics.median(each.rps for each in rounds)
