@@ -49,8 +49,7 @@ def ray_session() -> Iterator[None]:
     os.environ["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] = "1"  # as serve_apps.rerank.run has it
     os.environ["MALLOC_ARENA_MAX"] = "2"  # likewise
     os.environ["RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "0.5"  # 10 s is long for a test
-    # Ray Train asks the dashboard whether its controller lives: without one every training ends 14 s late.
-    ray.init(address="local", num_cpus=2, include_dashboard=True, object_store_memory=300 * 2**20)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=300 * 2**20)
     yield
     ray.shutdown()
 

@@ -29,6 +29,7 @@ REFUSED = "refused.txt"
 """What a worker writes when training again would only fail again."""
 
 _RAY_FOLDER = "ray"
+_NOBODY = "127.0.0.1:9"
 _LOCK = ".lock"
 
 
@@ -110,7 +111,7 @@ def fit(
         ),
     )
     try:
-        with address_told():
+        with dashboard_told():
             trainer.fit()
     except TrainingFailedError as cause:
         reason = " ".join(str(cause).split())
@@ -122,29 +123,26 @@ def fit(
 
 
 @contextmanager
-def address_told() -> Iterator[None]:
-    """Tell the actors that Ray Train starts meanwhile which Ray they are part of.
+def dashboard_told() -> Iterator[None]:
+    """Tell the actors that Ray Train starts meanwhile where their Ray's dashboard answers.
 
-    One of them asks Ray's state API all the time whether the controller lives, and in Ray 2.60 leaves it to look for an
-    address. Where /tmp/ray still names a Ray that was killed, each question waits for that one, and every training
-    ended fourteen seconds late.
+    One of them asks it all the time whether the controller lives, and in Ray 2.60 leaves it to the client to look for
+    the address. Where /tmp/ray still names a Ray that was killed, each question waits for that one, and every training
+    ended fourteen seconds late. Without a dashboard they are told a port at which nobody listens, which is known at
+    once.
     """
     import ray
+    from ray._private.worker import get_dashboard_url
     from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 
-    if not ray.is_initialized():  # this process trains alone
+    name = "RAY_API_SERVER_ADDRESS"
+    if not ray.is_initialized() or name in os.environ:  # this process trains alone; or somebody has said it
         yield
         return
-    name = "RAY_ADDRESS"
-    before, propagated = os.environ.get(name), name in ENV_VARS_TO_PROPAGATE
-    os.environ[name] = ray.get_runtime_context().gcs_address
+    os.environ[name] = f"http://{get_dashboard_url() or _NOBODY}"
     ENV_VARS_TO_PROPAGATE.add(name)
     try:
         yield
     finally:
-        if not propagated:
-            ENV_VARS_TO_PROPAGATE.discard(name)
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        ENV_VARS_TO_PROPAGATE.discard(name)
+        del os.environ[name]

@@ -20,7 +20,7 @@ from pinrank.teacher.score import EngineSettings, grade_pairs
 from pinrank.teacher.settings import HeadSettings, LoraSettings, TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.text import TextSettings
-from pinrank.training_run import address_told
+from pinrank.training_run import dashboard_told
 from tests.killed_job import training_worker_killed
 from tests.tiny_models import tiny_backbone
 
@@ -105,14 +105,13 @@ def test_two_workers_train_a_teacher_that_learnt_and_is_published(
 
 
 @pytest.mark.ray
-def test_ray_trains_own_actors_are_told_which_ray_they_are_part_of(ray_session: None, monkeypatch: pytest.MonkeyPatch):
-    import ray
+def test_ray_trains_own_actors_look_for_no_dashboard(ray_session: None, monkeypatch: pytest.MonkeyPatch):
     from ray.train.v2._internal.constants import get_env_vars_to_propagate
 
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with address_told():
-        assert get_env_vars_to_propagate()["RAY_ADDRESS"] == ray.get_runtime_context().gcs_address
-    assert "RAY_ADDRESS" not in {**os.environ, **get_env_vars_to_propagate()}
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    with dashboard_told():
+        assert get_env_vars_to_propagate()["RAY_API_SERVER_ADDRESS"] == "http://127.0.0.1:9"
+    assert "RAY_API_SERVER_ADDRESS" not in {**os.environ, **get_env_vars_to_propagate()}
 
 
 def test_a_loss_that_is_no_number_publishes_nothing(tiny_bert_dir: Path, tmp_path: Path):
