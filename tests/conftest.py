@@ -42,12 +42,11 @@ def ray_session() -> Iterator[None]:
     """One local Ray cluster of two CPUs for all Ray tests; starting one costs about six seconds."""
     import ray
 
+    from serve_apps.rerank.run import tell_processes
+
     os.environ["RAY_AUTH_MODE"] = "disabled"  # a throw-away cluster on loopback
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "platform"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "serve_apps.rerank.front:middlewares"
+    tell_processes()
     os.environ["PINRANK_BODY_TIMEOUT_S"] = "5"
-    os.environ["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] = "1"  # as serve_apps.rerank.run has it
-    os.environ["MALLOC_ARENA_MAX"] = "2"  # likewise
     os.environ["RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"] = "0.5"  # 10 s is long for a test
     ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=300 * 2**20)
     yield

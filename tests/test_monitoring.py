@@ -22,7 +22,7 @@ from tests.labeling.rows import pin_texts, sampled
 from tests.running_head import Head, free_ports, running_head
 from tests.serve_apps.conftest import shop
 from tests.serve_apps.shop import Shop
-from tests.teacher.test_train import examples
+from tests.teacher.test_train import examples, here
 from tests.test_ray_metrics import DECLARED
 
 __all__ = ["shop"]
@@ -128,7 +128,8 @@ def watched(
     prometheus = program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("watched")
     with running_head(num_cpus=3) as head, reading(prometheus, prometheus_files, head, folder) as watched:
-        on(head, root, "tests.teacher.trained_on", str(tiny_bert_dir), str(folder / "teacher"))
+        learning = here(tiny_bert_dir, epochs=1).model_dump_json()
+        on(head, root, "tests.teacher.trained_on", learning, str(folder / "teacher"))
         label(head, root, tiny_teacher_dir, folder)
         ask_the_app(head, root, shop)
         yield watched

@@ -27,16 +27,6 @@ from tests.tiny_models import tiny_backbone
 WORDS = ("cat", "dog", "sofa", "lamp", "cake", "tree")
 KILL_DEADLINE_S = 180
 
-TRAIN_ALONE = """
-import json, sys
-from pathlib import Path
-from pinrank.cluster import ClusterSettings, connect
-from pinrank.teacher.settings import TeacherSettings
-from tests.teacher.test_train import trained
-connect(ClusterSettings(num_cpus=2, dashboard=False))
-trained(TeacherSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
-"""
-
 
 def examples() -> pa.Table:
     """A relation that a tiny model learns in a few steps: L5 where the pin is good, L1 where it is bad.
@@ -135,7 +125,7 @@ def test_a_run_whose_worker_and_then_driver_are_killed_ends_with_the_same_weight
     chosen = settings(tiny_bert_dir, checkpoint_every_steps=3, epochs=8)
     whole = trained(chosen.model_copy(update={"num_workers": 0}), tmp_path / "whole")
     folder = tmp_path / "killed"
-    command = [sys.executable, "-c", TRAIN_ALONE, chosen.model_dump_json(), str(folder)]
+    command = [sys.executable, "-m", "tests.teacher.trained_on", chosen.model_dump_json(), str(folder)]
     alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(command, cwd=root, env=alone, start_new_session=True) as driver:
         wait_for_checkpoint(folder, driver)

@@ -1,11 +1,15 @@
-"""Train the teacher of test_train on a running cluster: python -m tests.teacher.trained_on BACKBONE FOLDER"""
+"""Train the teacher of test_train as a driver of its own: python -m tests.teacher.trained_on SETTINGS FOLDER
+
+SETTINGS as JSON. On the cluster that RAY_ADDRESS names, or in a session of its own.
+"""
 
 import sys
 from pathlib import Path
 
-from pinrank.cluster import connect
-from tests.teacher.test_train import here, trained
+from pinrank.cluster import ClusterSettings, connect
+from pinrank.teacher.settings import TeacherSettings
+from tests.teacher.test_train import trained
 
 if __name__ == "__main__":
-    connect()
-    trained(here(Path(sys.argv[1]), epochs=1), Path(sys.argv[2]))
+    connect(ClusterSettings(num_cpus=2, dashboard=False))
+    trained(TeacherSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]))

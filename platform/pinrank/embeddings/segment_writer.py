@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pinrank.embeddings.batch import DELETED, Columns
 from pinrank.embeddings.manifest import SegmentEntry, Shape, ShardEntry
 from pinrank.embeddings.pin_keys import Keys, share_of
-from pinrank.embeddings.shard_file import ALIGN, header, kinds, sections, write_shard
+from pinrank.embeddings.shard_file import ALIGN, aligned, header, kinds, sections, write_shard
 from pinrank.lexical import ranges, starts_of
 
 SPILL = ".spill"
@@ -93,7 +93,7 @@ def pick(tables: Sequence[Columns], keep_deleted: bool) -> Picked:
 
 def write_segment(plan: Plan, shards: Iterable[tuple[Sequence[Columns], Picked]], most_rows: int) -> SegmentEntry:
     """Write the shards of a segment in their order, each from rows of some tables; most_rows: of a shard at most."""
-    buckets = -(-max(1, most_rows // PINS_A_BUCKET) // _STARTS_ALIGN) * _STARTS_ALIGN
+    buckets = aligned(max(1, most_rows // PINS_A_BUCKET), _STARTS_ALIGN)
     entries: list[ShardEntry] = []
     largest, deleted = 0, 0
     for shard, (tables, picked) in enumerate(shards):

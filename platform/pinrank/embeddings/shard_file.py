@@ -3,7 +3,6 @@
 A section of LARGE bytes begins at a multiple of HUGE. Mapped at such an address, what the kernel holds in one piece
 takes one entry of the page tables in place of 512, and a random row much less time (docs/benchmarks.md).
 
-
     starts       int32[B]       row at which each of B equal ranges of the shard's keys begins
     keys         uint64[P]      hashes of pin ids, ascending, stored inverted (~key)
     checks       uint64[P]      other hashes of the same ids: two pins of one key are told apart when a snapshot grows
@@ -64,9 +63,9 @@ class Section:
         return aligned(self.offset + self.num_bytes)
 
 
-def aligned(num_bytes: int) -> int:
-    """The next multiple of ALIGN."""
-    return -(-num_bytes // ALIGN) * ALIGN
+def aligned(number: int, unit: int = ALIGN) -> int:
+    """The next multiple of a unit."""
+    return -(-number // unit) * unit
 
 
 def kinds(shape: Shape) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
@@ -94,7 +93,7 @@ def sections(shape: Shape, buckets: int, rows: int, terms: int) -> dict[str, Sec
     for name, (dtype, row) in kinds(shape).items():
         section = Section(name, dtype, (counts.get(name, rows), *row), offset)
         if section.num_bytes >= LARGE:
-            section = replace(section, offset=-(-offset // HUGE) * HUGE)
+            section = replace(section, offset=aligned(offset, HUGE))
         found[name] = section
         offset = section.end
     return found
@@ -159,11 +158,10 @@ def _contents(head: bytes, layout: dict[str, Section], arrays: dict[str, Iterabl
     end = len(head)
     for name, section in layout.items():
         yield bytes(section.offset - end)
-        written = 0
+        end, written = section.offset + section.num_bytes, 0
         for array in arrays[name]:
             content = np.ascontiguousarray(array, dtype=section.dtype).tobytes()
             written += len(content)
             yield content
         assert written == section.num_bytes, f"{name}: {written} of {section.num_bytes} bytes"
-        yield bytes(section.end - section.offset - written)
-        end = section.end
+    yield bytes(aligned(end) - end)
