@@ -1,6 +1,7 @@
 """A pipeline run as its own process, as people and Ray run it."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ class Done:
     told: str
 
 
-def run_job(root: Path, name: str, *arguments: str) -> Done:
-    """`python -m pipelines.NAME ARGUMENTS` from the repository's root."""
+def run_job(root: Path, name: str, *arguments: str, cluster: str | None = None) -> Done:
+    """`python -m pipelines.NAME ARGUMENTS` from the repository's root, on a running cluster or in its own session."""
     command = [sys.executable, "-m", f"pipelines.{name}", *arguments]
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    environment = os.environ | ({"RAY_ADDRESS": cluster} if cluster else {})
+    ended = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
     last = ended.stdout.splitlines()[-1] if ended.returncode == 0 else "{}"
     return Done(ended.returncode, json.loads(last), ended.stderr)

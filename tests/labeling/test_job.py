@@ -118,7 +118,7 @@ def options_of(settings: LabelImpressions) -> list[str]:
     return [
         *("--tables", settings.tables, "--teacher", str(settings.teacher)),
         *("--output", str(settings.output), "--engine.name", settings.engine.name),
-        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2"),
+        *("--rows_per_shard", str(settings.rows_per_shard), "--cluster.num_cpus", "2", "--no-cluster.dashboard"),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import ray
 
 from pinrank import tables
 from pinrank.errors import TableError
@@ -137,19 +138,19 @@ def test_a_log_of_which_too_much_is_no_list_ends_the_job(tiny_teacher_dir: Path,
 
 @pytest.mark.chaos
 def test_a_killed_job_goes_on_and_ends_with_a_code_of_its_own_beyond_a_limit(
-    tiny_teacher_dir: Path, tmp_path: Path, root: Path
+    ray_session: None, tiny_teacher_dir: Path, tmp_path: Path, root: Path
 ) -> None:
     served, output = synthetic(tmp_path), tmp_path / "grades"
     options = [
         *("--served", str(served), "--tables", str(tmp_path), "--teacher", str(tiny_teacher_dir)),
         *("--output", str(output), "--date", str(DAY), "--engine.name", "transformers", "--rows_per_shard", "2"),
-        *("--cluster.num_cpus", "2", "--alert.drift_levels", "0.001"),
+        *("--cluster.num_cpus", "2", "--no-cluster.dashboard", "--alert.drift_levels", "0.001"),
     ]
     labels = output / f"soft_labels/date={DAY}"
     kill_after(1, labels, "grade_served", options)
     committed = len(list(labels.glob("shard-*.parquet")))
     assert 1 <= committed < 24 and not (output / "report.json").exists()
-    done = run_job(root, "grade_served", *options)
+    done = run_job(root, "grade_served", *options, cluster=ray.get_runtime_context().gcs_address)
     assert done.code == BEYOND, done.told
     assert f"48 pairs in 24 shards, {committed} of them done" in done.told
     assert tables.read(str(labels), SOFT_LABELS).num_rows == 48
