@@ -80,15 +80,15 @@ def open_tokenizer(folder: Path) -> Any:
     return HashedWords(rows) if rows else AutoTokenizer.from_pretrained(str(folder))
 
 
-def form_of(folder: Path) -> Form:
-    """What the folder says of its tower; the default where it says nothing."""
-    return Form.model_validate_json((folder / FORM).read_text()) if (folder / FORM).exists() else Form()
+def form_of(folder: Path, pooling: Pooling = "mean") -> Form:
+    """What the folder says of its tower; this pooling where it says nothing."""
+    return Form.model_validate_json((folder / FORM).read_text()) if (folder / FORM).exists() else Form(pooling=pooling)
 
 
 def open_tower(
-    folder: str | Path, attention: str | None = None, dropout: float | None = None
+    folder: str | Path, attention: str | None = None, dropout: float | None = None, pooling: Pooling = "mean"
 ) -> "tuple[AnyTower, Any]":
-    """A tower and its tokenizer; a Hugging Face folder that pinrank did not write is pooled by the mean.
+    """A tower and its tokenizer; `pooling` is of a Hugging Face folder that pinrank did not write.
 
     Raises ModelError when the folder holds none, or a damaged one.
     """
@@ -100,7 +100,7 @@ def open_tower(
 
     root = Path(folder)
     try:
-        form = form_of(root)
+        form = form_of(root, pooling)
         if form.hashed_rows:
             return _open_hashed(root, HashedWords(form.hashed_rows))
         weights = load_file(root / PROJECTION) if (root / PROJECTION).exists() else {}
