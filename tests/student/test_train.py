@@ -136,6 +136,19 @@ def test_a_student_learns_and_is_published(tiny_settings: StudentSettings, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
 
 
+def test_weights_count_by_how_they_differ_alone(tiny_settings: StudentSettings, tmp_path: Path):
+    rows = examples()
+    halves = rows.set_column(
+        rows.schema.get_field_index("weight"), "weight", pa.array([0.5] * rows.num_rows, pa.float32())
+    )
+    settings = chosen(tiny_settings, epochs=1, backbone="hashed/500")
+    one, half = (
+        train(learning, rows.slice(0, 0), pin_text(), settings, "tiny", str(tmp_path / name), {})
+        for name, learning in (("one", rows), ("half", halves))
+    )
+    assert one.version == half.version
+
+
 def test_a_student_reads_pins_as_the_statistics_of_its_collection_do(tiny_settings: StudentSettings, tmp_path: Path):
     words = lexical.WordSettings(stems="none")
     inputs = Inputs(read_declaration(), lexical=collection.fit_rows(pin_text(), words))

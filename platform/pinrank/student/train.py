@@ -36,7 +36,7 @@ from pinrank.student.hashed import hashed_words
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
-from pinrank.student.parts import read_part
+from pinrank.student.parts import mean_weight, read_part
 from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_inputs
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
@@ -110,6 +110,7 @@ def train(
             settings=settings,
             learning=tuple(learnt[unit].part for unit in sorted(learnt)),
             dev=tuple(done[unit].part for unit in sorted(done.keys() - learnt.keys())),
+            mean_weight=mean_weight([each.part for each in learnt.values()]),
             engaged=_written(engaged, work),
             folder=work,
             lineage={**lineage, **_counts(learnt, learning.num_rows)},
