@@ -5,6 +5,7 @@ int8 is dynamic quantisation: weights are rounded once, activations at every cal
 Letters: N texts, T tokens, D vector.
 """
 
+import copy
 import importlib
 import importlib.util
 import logging
@@ -130,7 +131,7 @@ def write(encoder: "TextEncoder", path: Path) -> None:
     try:
         with _quiet():
             program = torch.onnx.export(
-                encoder.tower.to("cpu"),
+                copy.deepcopy(encoder.tower).to("cpu"),  # the encoder goes on with its own, on its device
                 tuple(torch.from_numpy(array) for array in arrays),
                 dynamo=True,
                 input_names=list(_INPUTS),
