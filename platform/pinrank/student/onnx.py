@@ -24,6 +24,7 @@ from pinrank.errors import ModelError, SettingsError
 from pinrank.parquet import one_line
 from pinrank.precision import Precision
 from pinrank.student.encoder import by_length, padded_arrays, text_template, tokenise
+from pinrank.student.tower_folder import open_tokenizer
 
 if TYPE_CHECKING:
     from pinrank.student.encoder import TextEncoder
@@ -97,9 +98,7 @@ class OnnxEncoder:
     @classmethod
     def open(cls, path: Path, tokenizer_folder: Path, num_threads: int = 0) -> "OnnxEncoder":
         """A file with the tokenizer of the tower that it was made from."""
-        from transformers import AutoTokenizer
-
-        return cls(path, AutoTokenizer.from_pretrained(str(tokenizer_folder)), num_threads)
+        return cls(path, open_tokenizer(tokenizer_folder), num_threads)
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; the file decides the arithmetic, not `precision`."""
