@@ -186,7 +186,11 @@ def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
 
 
 def _refuse_towers(settings: StudentSettings) -> None:
-    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing."""
+    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing.
+
+    Towers that learn are built before the first step; frozen ones are built here once, and otherwise only when they are
+    published, so that settings which do not fit them are refused before anything is computed with them.
+    """
     if hashed_words(settings.backbone):
         if settings.frozen_towers:
             raise ModelError(f"{settings.backbone}: has nothing to say before it has learnt, so it cannot be frozen.")
@@ -199,6 +203,10 @@ def _refuse_towers(settings: StudentSettings) -> None:
                 f"{settings.backbone}: with frozen_towers a projection to tower.output_dim would stay as random as it "
                 "starts. Leave it null, or start from a trained student's folder."
             )
+    if settings.frozen_towers:
+        from pinrank.student.towers import build_towers
+
+        build_towers(settings.backbone, settings.tower)
 
 
 def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: StudentSettings) -> None:
