@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pinrank.backbones import resolve
+from pinrank.backbones import content_of, resolve
 from pinrank.errors import ModelError
 from pinrank.parquet import one_line
 from pinrank.student.hashed import HashedWords, hashed_words
@@ -65,6 +65,13 @@ def folders_of(backbone: str) -> tuple[Path, Path]:
     if not query.is_dir():
         return folder, folder
     return query, pin if pin.is_dir() else query
+
+
+def towers_content(backbone: str) -> str:
+    """What changes with any file of the towers that start from a backbone; a hashed tower's name says all."""
+    if hashed_words(backbone):
+        return backbone
+    return " ".join(content_of(str(folder)) for folder in folders_of(backbone))
 
 
 def tokenizer_of(backbone: str) -> Any:

@@ -41,7 +41,7 @@ from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_i
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
-from pinrank.student.tower_folder import FORM, folders_of, form_of
+from pinrank.student.tower_folder import FORM, folders_of, form_of, towers_content
 from pinrank.tracking import OFF, TrackingSettings, tracked
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,13 @@ def train(
     inputs = inputs or Inputs(read_declaration())
     stats = inputs.stats(pin_text)
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
-    said = [name, settings.model_dump_json(), inputs.declared.model_dump_json(), stats.words.model_dump_json()]
+    said = [
+        name,
+        settings.model_dump_json(),
+        towers_content(settings.backbone),
+        inputs.declared.model_dump_json(),
+        stats.words.model_dump_json(),
+    ]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
     pairs = [] if engaged is None else [engaged]
     read = (learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content, *pairs)
