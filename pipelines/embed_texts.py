@@ -35,7 +35,7 @@ from pinrank.model_card import CARD
 from pinrank.parquet import exists
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.student.export import StudentBundle, open_student
-from pinrank.student.sentence_transformers import write_sides
+from pinrank.student.sentence_transformers import refuse_foreign, write_sides
 from pinrank.text import normalise_query
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,10 @@ class EmbedTexts(JobSettings):
 def main(settings: EmbedTexts) -> Summary:
     """Read, embed, write all in one rename."""
     refuse_other_content(settings.output, CARD)
-    pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).sort_by("pin_id")
     student = open_student(settings.student)
+    if settings.towers:
+        refuse_foreign(student)
+    pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT).sort_by("pin_id")
     queries = queries_of(settings.tables)
     boards = read_boards(pin_text, settings)
     connect(settings.cluster)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -47,6 +48,12 @@ def tiny_bert(folder: Path, hidden: int = 32, layers: int = 2) -> Path:
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def change_weights(folder: Path) -> None:
+    """Other weights under the same names, as a training into the same folder leaves them."""
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight + 0.01 for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"})
 
 
 def tiny_backbone(kind: str, folder: Path) -> Path:

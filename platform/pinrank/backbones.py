@@ -1,5 +1,6 @@
 """Where a backbone's weights lie: a local folder, the packaged MiniLM, or a Hugging Face id, best with its revision."""
 
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -28,6 +29,16 @@ def resolve(name: str) -> str:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"{name}: there is no such model folder. Run the pipeline that writes it, or fix the path.")
     return _fetched(name)
+
+
+def content_of(name: str) -> str:
+    """16 hex digits (SHA-256) that change with any file that a backbone is opened from (WANTED), wherever it lies."""
+    folder = Path(resolve(name))
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in WANTED for path in folder.glob(pattern)}):
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def refuse_foreign_code(name: str, allow_auto_map: bool) -> None:

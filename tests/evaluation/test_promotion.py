@@ -1,5 +1,7 @@
 """Promote or hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,16 @@ def test_too_few_queries_hold_even_a_much_better_candidate() -> None:
     found = decide(people, good, bad, SETTINGS)
     assert not found.promote
     assert "at least 10 queries" in found.reason
+
+
+def test_many_queries_hold_a_candidate_where_only_one_of_them_has_two_levels() -> None:
+    people = judged(400)
+    people = replace(people, levels_N=np.where(people.queries_N == 7, people.levels_N, 3))
+    good, bad = Student("s@good", ranked(people, 0.1, 1)), Student("s@bad", ranked(people, 9.0, 2))
+    found = decide(people, good, bad, SETTINGS)
+    assert not found.promote
+    assert "at least 10 queries with pins of different levels" in found.reason
+    assert found.section.figures["candidate"]["auroc_4"].ci95 != (None, None)
 
 
 def test_a_decision_survives_json() -> None:

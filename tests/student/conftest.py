@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from transformers import AutoTokenizer
 
 from pinrank import lexical
 from pinrank.evaluation.task import Task, from_tables
@@ -21,6 +20,7 @@ from pinrank.student.fit import fit
 from pinrank.student.model import Student, build_student
 from pinrank.student.publish import Sealing, save_student, seal
 from pinrank.student.settings import RankerSettings, StudentSettings
+from pinrank.student.tower_folder import tokenizer_of
 from pinrank.tables import JUDGMENTS
 from pinrank.text import FIELDS, TextSettings
 from tests.student.featured import declaration, examples, write_tables
@@ -59,7 +59,7 @@ def write(student: Student, settings: StudentSettings, spec: FeatureSpec, stats:
     """A student's folder, as training writes it."""
     save_student(
         student,
-        AutoTokenizer.from_pretrained(settings.backbone),
+        tokenizer_of(settings.backbone),
         spec,
         stats,
         folder,

@@ -16,8 +16,16 @@ def test_soft_cross_entropy_equals_torch_at_temperature_one() -> None:
 def test_a_row_counts_by_its_weight() -> None:
     logits = torch.tensor([[0.0] * 5, [5.0, 0, 0, 0, 0]])
     target = torch.eye(5)[[0, 1]]
-    only_first = soft_cross_entropy(logits, target, torch.ones(2), torch.tensor([1.0, 0.0]))
+    only_first = soft_cross_entropy(logits, target, torch.ones(2), torch.tensor([1.0, 0.0]), mean_weight=0.5)
     assert only_first == pytest.approx(torch.log(torch.tensor(5.0)).item())
+
+
+def test_a_batch_of_light_rows_pulls_less_than_one_of_heavy_rows() -> None:
+    logits, target = torch.randn(4, 5), torch.softmax(torch.randn(4, 5), dim=-1)
+    heavy, light = (loss_of(logits, target, torch.ones(4), torch.full((4,), weight)) for weight in (1.0, 0.5))
+    assert light.item() == pytest.approx(0.5 * heavy.item(), rel=1e-6)
+    alone = loss_of(logits, target, torch.ones(4), torch.full((4,), 0.5), mean_weight=0.5)
+    assert alone.item() == pytest.approx(heavy.item(), rel=1e-6)
 
 
 def test_the_gradient_keeps_its_size_at_a_high_temperature() -> None:
@@ -60,7 +68,8 @@ def test_a_hard_label_is_the_most_likely_level() -> None:
 def test_levels_without_any_mass_and_rows_without_any_weight_cost_nothing() -> None:
     logits = torch.zeros(2, 5, requires_grad=True)
     target = torch.eye(5)[[1, 3]]
-    loss = loss_of(logits, target, torch.ones(2), torch.tensor([1.0, 0.0]), kl_weight=1.0, hard_weight=1.0)
+    halves = {"kl_weight": 1.0, "hard_weight": 1.0, "mean_weight": 0.5}
+    loss = loss_of(logits, target, torch.ones(2), torch.tensor([1.0, 0.0]), **halves)
     loss.backward()
     assert loss.item() == pytest.approx(3 * torch.log(torch.tensor(5.0)).item(), rel=1e-5)
     assert logits.grad is not None and torch.isfinite(logits.grad).all() and not logits.grad[1].any()

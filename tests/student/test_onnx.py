@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from pinrank.errors import ModelError
 from pinrank.evaluation.task import Task
 from pinrank.student import onnx, onnx_choice
+from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import StudentBundle, open_student
+from pinrank.student.hashed import HashedWords
 from pinrank.student.manifest import read_manifest
 from pinrank.student.onnx import OnnxEncoder, chosen_form, file_of
 from pinrank.student.onnx_choice import Remembered, choose
 from pinrank.student.publish import Sealing, seal
-from pinrank.student.tower_folder import ENCODER
+from pinrank.student.tower_folder import ENCODER, save_tower
+from pinrank.student.towers import HashedTower, Tower
 from serve_apps.rerank.releases import open_version
 from serve_apps.rerank.settings import RerankSettings
 
@@ -66,6 +70,30 @@ def test_a_format_that_loses_too_much_on_dev_is_not_published(
     assert not card.onnx["fp32"].published and "more than -1.0 is lost" in card.onnx["fp32"].reason
     assert not (folder / "onnx").exists()
     assert open_student(folder).version == card.version
+
+
+def test_a_tower_that_is_exported_stays_on_its_device(
+    exported: StudentBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[Tower] = []
+    to = Tower.to
+
+    def noted(tower: Tower, *where: Any) -> Tower:
+        moved.append(tower)
+        return to(tower, *where)
+
+    monkeypatch.setattr(Tower, "to", noted)
+    onnx.write(exported.encoder, tmp_path / "query.onnx")
+    assert moved and all(tower is not exported.encoder.tower for tower in moved)
+
+
+def test_a_tower_without_a_backbone_is_opened_as_onnx_too(tmp_path: Path) -> None:
+    words = HashedWords(500)
+    torch_encoder = TextEncoder(HashedTower(words, 32), words)
+    save_tower(torch_encoder.tower, words, tmp_path / ENCODER)
+    onnx.write(torch_encoder, tmp_path / "query.onnx")
+    found = OnnxEncoder.open(tmp_path / "query.onnx", tmp_path / ENCODER)
+    np.testing.assert_allclose(found.encode(TEXTS, 16), torch_encoder.encode(TEXTS, 16), atol=1e-5)
 
 
 def test_without_dev_pairs_nothing_is_published(exported: StudentBundle, tmp_path: Path) -> None:

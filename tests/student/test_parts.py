@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinrank.student.parts import CHUNK, Order, Part, Parts, num_batches, write_part
+from pinrank.student.parts import CHUNK, Order, Part, Parts, mean_weight, num_batches, write_part
 
 BIGGEST = 5 * CHUNK
 
@@ -58,6 +58,14 @@ def test_every_rank_takes_the_same_number_of_steps_and_no_row_comes_twice(
 def test_an_epoch_that_is_entered_in_the_middle_goes_on_with_the_same_batches(folder: Path, done: int):
     found, order = parts(folder, BIGGEST, 100, BIGGEST), Order(batch_size=5, seed=3)
     assert rows(found, order, done) == rows(found, order)[done:]
+
+
+def test_the_mean_weight_is_of_the_rows_of_all_parts(tmp_path: Path):
+    weights = [[1.0] * 5, [0.5] * 3, []]
+    tables = [pa.table({"weight": pa.array(each, pa.float32())}) for each in weights]
+    found = [write_part(table, tmp_path / f"{number}.arrow") for number, table in enumerate(tables)]
+    assert mean_weight(found) == 6.5 / 8
+    assert mean_weight(found[:1]) == mean_weight([]) == 1.0
 
 
 def test_epochs_differ_and_mix_the_parts(folder: Path):

@@ -11,10 +11,15 @@ from transformers import AutoTokenizer
 from pinrank.errors import ModelError
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.export import StudentBundle
+from pinrank.student.hashed import HashedWords
 from pinrank.student.sentence_transformers import write, write_sides
-from pinrank.student.towers import Tower
+from pinrank.student.settings import StudentSettings
+from pinrank.student.towers import HashedTower, Tower
 from pinrank.teacher.families import Pooling
 from pinrank.teacher.model import open_backbone
+from pipelines.embed_texts import EmbedTexts
+from pipelines.embed_texts import main as embed_texts
+from tests.student.conftest import published
 
 TEXTS = ["pasta", "a small red lamp for a sofa " * 5, "寿司屋", "boots"]
 
@@ -49,3 +54,15 @@ def test_a_tower_that_is_no_hugging_face_model_is_refused(tiny_bert_dir: Path, t
     tower.encoder = torch.nn.Identity()  # type: ignore[assignment]
     with pytest.raises(ModelError, match="no Hugging Face model"):
         write(encoder, 16, tmp_path / "tower")
+
+
+def test_a_student_without_a_backbone_is_refused_before_anything_is_read_or_encoded(
+    tiny_settings: StudentSettings, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    words = HashedWords(100)
+    with pytest.raises(ModelError, match="--towers false"):
+        write(TextEncoder(HashedTower(words, 8), words), 16, tmp_path / "tower")
+    published(tiny_settings.model_copy(update={"backbone": "hashed/100"}), rows, tmp_path / "student", None)
+    settings = EmbedTexts(tables=str(tmp_path / "none"), student=tmp_path / "student", output=tmp_path / "texts")
+    with pytest.raises(ModelError, match=r"encoder: this tower is no Hugging Face model\..*--towers false"):
+        embed_texts(settings)

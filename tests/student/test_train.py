@@ -28,6 +28,8 @@ from pinrank.student.export import StudentCard, open_student
 from pinrank.student.feature_tables import Inputs, inputs_of
 from pinrank.student.label_files import find
 from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSettings
+from pinrank.student.tower_folder import save_tower, tokenizer_of
+from pinrank.student.towers import build_towers
 from pinrank.student.train import QUARANTINE, Labels, train
 from pinrank.tables import PIN_TEXT, SOFT_LABELS
 from pinrank.text import FIELDS, fingerprint
@@ -134,6 +136,19 @@ def test_a_student_learns_and_is_published(tiny_settings: StudentSettings, tmp_p
     assert card.metrics["dev_spearman"] > 0.7  # grades are all 0 or 1: a perfect order of many ties is 0.75
     assert card.lineage["teacher"] == ["teacher@0"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+def test_weights_count_by_how_they_differ_alone(tiny_settings: StudentSettings, tmp_path: Path):
+    rows = examples()
+    halves = rows.set_column(
+        rows.schema.get_field_index("weight"), "weight", pa.array([0.5] * rows.num_rows, pa.float32())
+    )
+    settings = chosen(tiny_settings, epochs=1, backbone="hashed/500")
+    one, half = (
+        train(learning, rows.slice(0, 0), pin_text(), settings, "tiny", str(tmp_path / name), {})
+        for name, learning in (("one", rows), ("half", halves))
+    )
+    assert one.version == half.version
 
 
 def test_a_student_reads_pins_as_the_statistics_of_its_collection_do(tiny_settings: StudentSettings, tmp_path: Path):
@@ -293,9 +308,29 @@ def test_training_goes_on_from_a_students_towers(tiny_settings: StudentSettings,
     weights = [sorted((tmp_path / name).glob("*encoder/*.safetensors")) for name in ("one", "two")]
     assert [path.read_bytes() for path in weights[0]] == [path.read_bytes() for path in weights[1]]
     assert len(weights[0]) == 4
-    one_tower = again.model_copy(update={"tower": TowerSettings()})
+    one_tower = chosen(again, tower=TowerSettings(), frozen_towers=False)
     with pytest.raises(ModelError, match=r"Set tower\.shared to false"):
-        distilled(chosen(one_tower.model_copy(update={"frozen_towers": False})), labels, tmp_path / "three")
+        distilled(one_tower, labels, tmp_path / "three")
+
+
+@pytest.mark.parametrize(
+    ("tower", "said"),
+    [
+        (TowerSettings(), r"Set tower\.shared to false"),
+        (TowerSettings(shared=False, output_dim=16), r"tower\.output_dim wants 16"),
+        (TowerSettings(shared=False, dims=(4, 8)), "8 is no smaller width of vectors of 8 numbers"),
+    ],
+)
+def test_frozen_towers_that_the_settings_do_not_fit_are_refused_before_anything_is_prepared(
+    tiny_settings: StudentSettings, labels: Path, tmp_path: Path, tower: TowerSettings, said: str
+):
+    settings = chosen(tiny_settings, tower=tower, frozen_towers=True, backbone=str(tmp_path / "one"))
+    towers = build_towers(tiny_settings.backbone, TowerSettings(shared=False, output_dim=8))
+    for name, each in (("encoder", towers.query), ("pin_encoder", towers.pin)):
+        save_tower(each, tokenizer_of(tiny_settings.backbone), tmp_path / "one" / name)
+    with pytest.raises(ModelError, match=said):
+        distilled(settings, labels, tmp_path / "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_a_projection_that_would_stay_random_is_refused(tiny_settings: StudentSettings, labels: Path, tmp_path: Path):

@@ -89,11 +89,13 @@ def _encode(pins: pa.Table, student: str, settings: EncodingSettings) -> pa.Tabl
     return pa.concat_tables(_counted(on_actors(blocks, PinEncoder, student, settings), pins.num_rows))
 
 
-def on_actors(blocks: "Dataset", encoder: type, model: str, settings: EncodingSettings) -> Iterator[pa.Table]:
-    """What actors of the class encoder(model, threads, precision) make of each block, as it comes."""
+def on_actors(
+    blocks: "Dataset", encoder: type, model: str, settings: EncodingSettings, *more: object
+) -> Iterator[pa.Table]:
+    """What actors of the class encoder(model, threads, precision, *more) make of each block, as it comes."""
     encoded = blocks.map_batches(
         encoder,
-        fn_constructor_args=(model, settings.threads_per_actor, settings.precision),
+        fn_constructor_args=(model, settings.threads_per_actor, settings.precision, *more),
         batch_format="pyarrow",
         batch_size=None,
         concurrency=settings.concurrency,

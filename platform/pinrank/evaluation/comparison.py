@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pinrank.evaluation import significance
 from pinrank.evaluation.judged import Graded, Integers, Judged
+from pinrank.evaluation.metrics import has_two_levels
 from pinrank.evaluation.report import Measured, measure, number
 
 Metric = Literal["accuracy", "auroc_3", "auroc_4", "auroc_5", "qwk", "ndcg_at_20", "spearman"]
@@ -117,11 +118,18 @@ class Report:
 
 
 def measure_rows(judged: Judged, systems: Mapping[str, Graded], settings: BootstrapSettings) -> Measures:
-    """Every metric of every row, on the same resamples of the queries."""
+    """Every metric of every row, on the same resamples of the queries.
+
+    nDCG, which only queries with pins of two levels have, is without an interval where these are fewer than
+    LEAST_QUERIES, however many queries there are.
+    """
     counts_RQ = significance.resamples(judged.num_queries, settings.num_resamples, settings.seed)
+    few_have_ndcg = int(has_two_levels(judged.levels_N, judged.queries_N).sum()) < LEAST_QUERIES
     found: Measures = {}
     for row, graded in systems.items():
         measured = measure(judged, graded, counts_RQ)
+        if few_have_ndcg:
+            measured = {name: _unsure(each) if "ndcg" in name else each for name, each in measured.items()}
         found[row] = {metric: measured[metric] for metric in HEADINGS}
     return found
 

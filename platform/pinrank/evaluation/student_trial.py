@@ -39,6 +39,7 @@ from pinrank.student.label_files import LabelFiles, find
 from pinrank.student.lineage import code_version
 from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
+from pinrank.student.tower_folder import towers_content
 from pinrank.student.train import Labels, train
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,13 @@ def train_once(cell: Cell, data: StudentData, settings: StudentTrialSettings) ->
     dev = human_examples(dev_rows, data.pin_text, weight=1.0)
     stamp = f"{cell.labels.stamp} {cell.labels.num_rows}" if cell.labels else ""
     inputs = inputs_of(cell.declared, settings.tables, settings.words)
-    said = [cell.settings.model_dump_json(), stamp, cell.declared.model_dump_json(), settings.words.model_dump_json()]
+    said = [
+        cell.settings.model_dump_json(),
+        towers_content(cell.settings.backbone),
+        stamp,
+        cell.declared.model_dump_json(),
+        settings.words.model_dump_json(),
+    ]
     texts = data.pin_text.select(["pin_id", "fingerprint"])
     identity = training_run.identity(said, human, dev, texts, *inputs.content)
     folder = cell.folder(settings)

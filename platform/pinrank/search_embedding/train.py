@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pinrank import training_run
-from pinrank.backbones import refuse_foreign_code
+from pinrank.backbones import content_of, refuse_foreign_code
 from pinrank.durable import refuse_other_content, replace_folder
 from pinrank.errors import ModelError
 from pinrank.model_card import CARD
@@ -46,8 +46,7 @@ def train(
     refuse_too_few(pairs, settings.num_workers)
     target = Path(folder).absolute()
     refuse_other_content(target, CARD)
-    parts = [name, settings.model_dump_json(), pair_settings.model_dump_json()]
-    identity = training_run.identity(parts, pairs, candidates)
+    identity = identity_of(pairs, candidates, settings, pair_settings, name)
     if _is_done(target, identity):
         log.info("%s: already trained under these settings", folder)
         return read_card(target)
@@ -69,6 +68,14 @@ def train(
         training_run.fit(_work, run.model_dump(mode="json"), "search_embedding", settings, work, folder)
         replace_folder(work / PUBLISHED, target)
     return read_card(target)
+
+
+def identity_of(
+    pairs: pa.Table, candidates: pa.Table, settings: SearchEmbeddingSettings, pair_settings: PairSettings, name: str
+) -> str:
+    """What decides the weights: the data, the settings, and what the backbone's folder holds now."""
+    parts = [name, settings.model_dump_json(), content_of(settings.backbone), pair_settings.model_dump_json()]
+    return training_run.identity(parts, pairs, candidates)
 
 
 def _is_done(target: Path, identity: str) -> bool:

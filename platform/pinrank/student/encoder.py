@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pinrank import precision as arithmetic
 from pinrank.precision import Precision
 from pinrank.student.tower_folder import open_tower
+from pinrank.teacher.families import Pooling
 from pinrank.teacher.tokens import Template, rounded_up, template_of, token_ids
 from pinrank.text import LONGEST_TOKEN
 
@@ -41,9 +42,9 @@ class TextEncoder:
         self.template = text_template(tokenizer)
 
     @classmethod
-    def open(cls, folder: str | Path) -> "TextEncoder":
-        """Load a tower from its folder, or any Hugging Face one; ModelError when it cannot be."""
-        return cls(*open_tower(folder))
+    def open(cls, folder: str | Path, pooling: Pooling = "mean") -> "TextEncoder":
+        """Load a tower from its folder, or any Hugging Face one, pooled so; ModelError when it cannot be."""
+        return cls(*open_tower(folder, pooling=pooling))
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; a text is cut at max_tokens, special ones included."""

@@ -24,6 +24,7 @@ from pinrank.precision import Precision
 from pinrank.student.parts import read_part, write_part
 from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import folders_of
+from pinrank.teacher.families import Pooling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,15 +98,15 @@ def write_vectors(run: Path, parts: Path, settings: StudentSettings) -> None:
 
 
 class Encoder:
-    """Names of units to files of vectors: a class for Ray Data's map_batches."""
+    """Names of units to files of vectors: a class for Ray Data's map_batches; `pooling` as in `open_tower`."""
 
-    def __init__(self, tower: str, threads: int, precision: Precision) -> None:
+    def __init__(self, tower: str, threads: int, precision: Precision, pooling: Pooling) -> None:
         import torch
 
         from pinrank.student.encoder import TextEncoder
 
         torch.set_num_threads(threads)
-        self.encoder = TextEncoder.open(tower)
+        self.encoder = TextEncoder.open(tower, pooling)
         self.precision = precision
 
     def __call__(self, units: pa.Table) -> pa.Table:
@@ -122,7 +123,7 @@ class Encoder:
 
 def _encoded(blocks: Sequence[pa.Table], tower: str, settings: StudentSettings) -> Iterator[pa.Table]:
     if settings.num_workers == 0:
-        encoder = Encoder(tower, settings.threads_per_worker, settings.precision)
+        encoder = Encoder(tower, settings.threads_per_worker, settings.precision, settings.tower.pooling)
         yield from map(encoder, blocks)
         return
     import ray.data
@@ -134,7 +135,7 @@ def _encoded(blocks: Sequence[pa.Table], tower: str, settings: StudentSettings) 
         gpus_per_actor=1 if settings.use_gpu else 0,
         precision=settings.precision,
     )
-    yield from on_actors(ray.data.from_arrow(list(blocks)), Encoder, tower, actors)
+    yield from on_actors(ray.data.from_arrow(list(blocks)), Encoder, tower, actors, settings.tower.pooling)
 
 
 def _todo(units: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int64]]]:

@@ -137,7 +137,7 @@ class Worker:
                 engaged = self.engaged.batch_at(step)
                 graded = (*batch.inputs(self.device), self.dims)
                 logits_KNL, queries_BD, pins_BD = self.parallel(graded, engaged.inputs(self.device))
-        targets, weights = batch.targets(self.device), (settings.kl_weight, settings.hard_weight)
+        targets, weights = batch.targets(self.device), (settings.kl_weight, settings.hard_weight, self.run.mean_weight)
         loss = mean([loss_of(logits_NL, *targets, *weights) for logits_NL in of_widths(logits_KNL, self.dims)])
         if self.engaged is None:
             return loss

@@ -5,6 +5,7 @@ int8 is dynamic quantisation: weights are rounded once, activations at every cal
 Letters: N texts, T tokens, D vector.
 """
 
+import copy
 import importlib
 import importlib.util
 import logging
@@ -23,6 +24,7 @@ from pinrank.errors import ModelError, SettingsError
 from pinrank.parquet import one_line
 from pinrank.precision import Precision
 from pinrank.student.encoder import by_length, padded_arrays, text_template, tokenise
+from pinrank.student.tower_folder import open_tokenizer
 
 if TYPE_CHECKING:
     from pinrank.student.encoder import TextEncoder
@@ -96,9 +98,7 @@ class OnnxEncoder:
     @classmethod
     def open(cls, path: Path, tokenizer_folder: Path, num_threads: int = 0) -> "OnnxEncoder":
         """A file with the tokenizer of the tower that it was made from."""
-        from transformers import AutoTokenizer
-
-        return cls(path, AutoTokenizer.from_pretrained(str(tokenizer_folder)), num_threads)
+        return cls(path, open_tokenizer(tokenizer_folder), num_threads)
 
     def encode(self, texts: Sequence[str], max_tokens: int, precision: Precision = "float32") -> NDArray[np.float32]:
         """vectors_ND of length 1, float32, in the order given; the file decides the arithmetic, not `precision`."""
@@ -130,7 +130,7 @@ def write(encoder: "TextEncoder", path: Path) -> None:
     try:
         with _quiet():
             program = torch.onnx.export(
-                encoder.tower.to("cpu"),
+                copy.deepcopy(encoder.tower).to("cpu"),  # the encoder goes on with its own, on its device
                 tuple(torch.from_numpy(array) for array in arrays),
                 dynamo=True,
                 input_names=list(_INPUTS),

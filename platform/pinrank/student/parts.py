@@ -7,6 +7,7 @@ one pool, every worker takes the same number of steps, and a step's batch can be
 Letters: C chunks, N rows.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,6 +133,13 @@ def write_part(rows: pa.Table, path: Path) -> Part:
 def read_part(path: Path) -> pa.Table:
     """The rows of a part, or of any Arrow file, memory-mapped."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def mean_weight(parts: Sequence[Part]) -> float:
+    """Of all rows of the parts; 1 where none has any."""
+    weights = [read_part(part.path)["weight"].to_numpy() for part in parts if part.num_rows]
+    total = math.fsum(float(weight_N.sum(dtype=np.float64)) for weight_N in weights)
+    return total / sum(map(len, weights)) if total else 1.0
 
 
 def _chance(order: Order, pool: int) -> np.random.Generator:

@@ -22,6 +22,7 @@ class TrainingRun(BaseModel):
     settings: StudentSettings
     learning: tuple[Part, ...]
     dev: tuple[Part, ...]
+    mean_weight: float = 1.0  # of the rows to learn from, by which the loss is divided
     engaged: Path | None = None
     folder: Path
     lineage: dict[str, Any]

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from pinrank.errors import ModelError
 from pinrank.student.export import StudentBundle, max_pin_tokens
+from pinrank.student.tower_folder import ENCODER, form_of
 
 if TYPE_CHECKING:
     from pinrank.student.encoder import TextEncoder
 
 QUERY, PIN = "query", "pin"
+
+
+def refuse_foreign(student: StudentBundle) -> None:
+    """Raise the ModelError of `write_sides` for a student without a backbone, before any tower is opened."""
+    if form_of(student.folder / ENCODER).hashed_rows:
+        raise _foreign(f"{student.folder}/{ENCODER}")
 
 
 def write_sides(student: StudentBundle, folder: Path) -> list[str]:
@@ -38,10 +45,11 @@ def write(encoder: "TextEncoder", max_tokens: int, folder: Path) -> None:
     """Write one tower, with the length at which it cuts texts, into a new folder; ModelError as in `write_sides`."""
     from transformers import PreTrainedModel
 
-    if not isinstance(encoder.tower.encoder, PreTrainedModel):
-        raise ModelError(f"{folder.name}: this tower is no Hugging Face model. Leave its folder out: --towers false.")
+    model = getattr(encoder.tower, "encoder", None)
+    if not isinstance(model, PreTrainedModel):
+        raise _foreign(folder.name)
     folder.mkdir(parents=True)
-    encoder.tower.encoder.save_pretrained(folder)
+    model.save_pretrained(folder)
     encoder.tokenizer.save_pretrained(folder)
     _write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
     kinds = [("", "Transformer"), ("1_Pooling", "Pooling")]
@@ -56,6 +64,10 @@ def write(encoder: "TextEncoder", max_tokens: int, folder: Path) -> None:
         for number, (path, kind) in enumerate(kinds)
     ]
     _write_json(folder / "modules.json", modules)
+
+
+def _foreign(tower: str) -> ModelError:
+    return ModelError(f"{tower}: this tower is no Hugging Face model. Leave its folder out: --towers false.")
 
 
 def _write_pooling(tower: Any, folder: Path) -> None:

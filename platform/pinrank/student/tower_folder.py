@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pinrank.backbones import resolve
+from pinrank.backbones import content_of, resolve
 from pinrank.errors import ModelError
 from pinrank.parquet import one_line
 from pinrank.student.hashed import HashedWords, hashed_words
@@ -67,6 +67,13 @@ def folders_of(backbone: str) -> tuple[Path, Path]:
     return query, pin if pin.is_dir() else query
 
 
+def towers_content(backbone: str) -> str:
+    """What changes with any file of the towers that start from a backbone; a hashed tower's name says all."""
+    if hashed_words(backbone):
+        return backbone
+    return " ".join(content_of(str(folder)) for folder in folders_of(backbone))
+
+
 def tokenizer_of(backbone: str) -> Any:
     """What makes token ids of texts for the towers that start from a backbone."""
     return hashed_words(backbone) or open_tokenizer(folders_of(backbone)[0])
@@ -80,15 +87,15 @@ def open_tokenizer(folder: Path) -> Any:
     return HashedWords(rows) if rows else AutoTokenizer.from_pretrained(str(folder))
 
 
-def form_of(folder: Path) -> Form:
-    """What the folder says of its tower; the default where it says nothing."""
-    return Form.model_validate_json((folder / FORM).read_text()) if (folder / FORM).exists() else Form()
+def form_of(folder: Path, pooling: Pooling = "mean") -> Form:
+    """What the folder says of its tower; this pooling where it says nothing."""
+    return Form.model_validate_json((folder / FORM).read_text()) if (folder / FORM).exists() else Form(pooling=pooling)
 
 
 def open_tower(
-    folder: str | Path, attention: str | None = None, dropout: float | None = None
+    folder: str | Path, attention: str | None = None, dropout: float | None = None, pooling: Pooling = "mean"
 ) -> "tuple[AnyTower, Any]":
-    """A tower and its tokenizer; a Hugging Face folder that pinrank did not write is pooled by the mean.
+    """A tower and its tokenizer; `pooling` is of a Hugging Face folder that pinrank did not write.
 
     Raises ModelError when the folder holds none, or a damaged one.
     """
@@ -100,7 +107,7 @@ def open_tower(
 
     root = Path(folder)
     try:
-        form = form_of(root)
+        form = form_of(root, pooling)
         if form.hashed_rows:
             return _open_hashed(root, HashedWords(form.hashed_rows))
         weights = load_file(root / PROJECTION) if (root / PROJECTION).exists() else {}

@@ -36,12 +36,12 @@ from pinrank.student.hashed import hashed_words
 from pinrank.student.importance import Importance
 from pinrank.student.importance import fit as fit_importance
 from pinrank.student.label_files import SAMPLED_ROWS, LabelFiles
-from pinrank.student.parts import read_part
+from pinrank.student.parts import mean_weight, read_part
 from pinrank.student.prepare import PARTS, Done, Job, prepare, units_of, write_inputs
 from pinrank.student.publish import NOT_MEASURED, Sealing, seal
 from pinrank.student.run import PUBLISHED, TrainingRun
 from pinrank.student.settings import StudentSettings
-from pinrank.student.tower_folder import FORM, folders_of, form_of
+from pinrank.student.tower_folder import FORM, folders_of, form_of, towers_content
 from pinrank.tracking import OFF, TrackingSettings, tracked
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,13 @@ def train(
     inputs = inputs or Inputs(read_declaration())
     stats = inputs.stats(pin_text)
     spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
-    said = [name, settings.model_dump_json(), inputs.declared.model_dump_json(), stats.words.model_dump_json()]
+    said = [
+        name,
+        settings.model_dump_json(),
+        towers_content(settings.backbone),
+        inputs.declared.model_dump_json(),
+        stats.words.model_dump_json(),
+    ]
     said += [labels.files.stamp, str(labels.files.num_rows)] if labels else []
     pairs = [] if engaged is None else [engaged]
     read = (learning, dev, pin_text.select(["pin_id", "fingerprint"]), *inputs.content, *pairs)
@@ -110,6 +116,7 @@ def train(
             settings=settings,
             learning=tuple(learnt[unit].part for unit in sorted(learnt)),
             dev=tuple(done[unit].part for unit in sorted(done.keys() - learnt.keys())),
+            mean_weight=mean_weight([each.part for each in learnt.values()]),
             engaged=_written(engaged, work),
             folder=work,
             lineage={**lineage, **_counts(learnt, learning.num_rows)},
@@ -185,7 +192,11 @@ def _counts(learnt: Mapping[str, Done], num_judgments: int) -> dict[str, int]:
 
 
 def _refuse_towers(settings: StudentSettings) -> None:
-    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing."""
+    """Raise ModelError for a backbone that must not be opened, or one whose vectors would say nothing.
+
+    Towers that learn are built before the first step; frozen ones are built here once, and otherwise only when they are
+    published, so that settings which do not fit them are refused before anything is computed with them.
+    """
     if hashed_words(settings.backbone):
         if settings.frozen_towers:
             raise ModelError(f"{settings.backbone}: has nothing to say before it has learnt, so it cannot be frozen.")
@@ -198,6 +209,10 @@ def _refuse_towers(settings: StudentSettings) -> None:
                 f"{settings.backbone}: with frozen_towers a projection to tower.output_dim would stay as random as it "
                 "starts. Leave it null, or start from a trained student's folder."
             )
+    if settings.frozen_towers:
+        from pinrank.student.towers import build_towers
+
+        build_towers(settings.backbone, settings.tower)
 
 
 def _refuse_too_few(learning: pa.Table, labels: Labels | None, settings: StudentSettings) -> None:
