@@ -71,7 +71,7 @@ class Rerank:
         if self.served is not None:
             self.served.offer(asked, ranked, role)
         if role == "current" and self.live.shadow is not None and self.live.shadow.has(asked.query):
-            self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
+            self.shadow.compare(self.live.shadow.version, partial(self._question, asked), ranked)
         return ranked
 
     async def embed(self, asked: EmbeddingsRequest) -> tuple[Embedded, str]:

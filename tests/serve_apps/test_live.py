@@ -14,13 +14,15 @@ from pinrank.errors import ModelError
 from pinrank.lexical import field_terms
 from pinrank.release import folders_of, publish
 from pinrank.student.export import open_student
+from pinrank.student.features import FeatureSpec
 from pinrank.traffic import Share, set_canary, set_shadow
 from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.live import Live
 from serve_apps.rerank.opened import Opened
+from serve_apps.rerank.problems import Problem
 from serve_apps.rerank.settings import RerankSettings
-from tests.serve_apps.graph import asked
+from tests.serve_apps.graph import Instead, asked
 from tests.serve_apps.shop import Shop
 
 PINS = ["pin-0", "pin-1", "pin-2"]
@@ -140,6 +142,28 @@ def test_a_shadow_grades_along_and_is_seen_only_in_its_agreement(
         assert await model_of(rerank) == first
         await rerank.shadow._under_way
         assert seen == [1.0], "all three pins are among the best ten of both"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("cause", [Problem(422, "invalid_request", "no such feature"), ModelError("damaged")])
+def test_a_shadow_that_cannot_be_asked_costs_no_answer(registry: Path, cause: Exception) -> None:
+    first, second = versions(registry)
+
+    async def story() -> None:
+        rerank = graph(registry)
+        set_shadow(registry, Share(version=second, share=1.0))
+        await rerank.live.look()
+        open_spec = rerank.specs.get
+
+        async def specs_of(version: str) -> FeatureSpec:
+            if version == second:
+                raise cause
+            return await open_spec(version)
+
+        rerank.specs = Instead(rerank.specs, {"get": specs_of})
+        assert await model_of(rerank) == first
+        await rerank.shadow._under_way
 
     asyncio.run(story())
 
