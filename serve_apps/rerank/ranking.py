@@ -46,7 +46,8 @@ LOST = (TimeoutError, Full, OVERLOADED, *GONE)
 class Group:
     """Documents that were prepared together: their positions in the request and what the ranker reads of them.
 
-    looked_up: asked for by id. encoded False: there was no time, so there are words and no vectors.
+    looked_up: a store said which of their ids are pins. encoded False: there was no time, so there are words and no
+    vectors.
     """
 
     positions_G: NDArray[np.intp]
@@ -143,7 +144,8 @@ class Ranking:
         try:
             candidates = await self.deadline.within(self.pins.lookup(self.question.version, pin_ids))
         except LOST:
-            candidates = without_vectors(self.bundle, [""] * len(pin_ids), found=False)
+            nothing = without_vectors(self.bundle, [""] * len(pin_ids), found=False)
+            return [Group(np.asarray(positions), nothing, looked_up=False)]
         return [Group(np.asarray(positions), candidates, looked_up=True)]
 
     async def _encode(self, positions: Sequence[int]) -> list[Group]:

@@ -13,6 +13,7 @@ from pinrank.student.export import read_card
 from serve_apps.rerank.answer import ranking
 from serve_apps.rerank.asked import Asked, Ranked
 from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.by_ids import RankRequest, rank_answer
 from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.ingress import Rerank
 from tests.serve_apps.graph import Instead, asked, graph
@@ -93,6 +94,15 @@ def test_without_the_pin_store_texts_are_graded_and_pins_keep_their_order(rerank
     ranked = rank(rerank, asked(["pin-2", "pin-1", None], [None, None, "red sweater"]))
     assert ranked.degraded == "input_order"
     assert ranking(ranked.graded).tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("lookup", [late, gone])
+def test_a_pin_that_nobody_could_look_up_is_not_called_missing(rerank: Rerank, lookup: Any) -> None:
+    rerank.ranker.pins = Instead(rerank.ranker.pins, {"lookup": lookup})
+    ranked = rank(rerank, asked(["pin-1", "gone"], [None, "red sweater"], timeout_ms=BUDGET_MS))
+    assert ranked.graded.found == [None, None]
+    told = rank_answer(RankRequest(query="red wool sweater", pin_ids=["pin-1", "gone"]), ranked, "an id")
+    assert "not_found" not in told
 
 
 @pytest.mark.parametrize("answer", [late, gone])
