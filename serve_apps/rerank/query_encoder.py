@@ -6,6 +6,7 @@ D vector, N documents.
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -35,13 +36,13 @@ class QueryEncoder:
         self.batches = Batches(
             self._encode_batch, settings.max_batch_queries, settings.batch_wait_s, settings.max_waiting_queries
         )
-        self.folds_case: dict[str, bool] = {}
+        self.folds_case: WeakKeyDictionary[StudentBundle, bool] = WeakKeyDictionary()
         first_version(settings, version, lambda version: self._warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
         """The query's vector, float32[D], and whether it was there already. Raises Full when too many queries wait."""
         bundle = await self._ready(version)
-        query = spelling(query, self.folds_case[bundle.encoder_version])
+        query = spelling(query, self.folds_case[bundle])
         key = Key(query, locale, bundle.encoder_version)
         vector_D, outcome = await self.cache.get(key, lambda: self._find(key, version))
         count_cache(outcome)
@@ -65,12 +66,12 @@ class QueryEncoder:
 
     async def _ready(self, version: str) -> StudentBundle:
         bundle = await self.students.get(version)
-        if bundle.encoder_version not in self.folds_case:
+        if bundle not in self.folds_case:  # a release of the same student with other pins has towers to load, too
             await asyncio.to_thread(self._warm, bundle)
         return bundle
 
     def _warm(self, bundle: StudentBundle) -> None:
-        self.folds_case[bundle.encoder_version] = warm(bundle)
+        self.folds_case[bundle] = warm(bundle)
 
     async def _find(self, key: Key, version: str) -> Found:
         """A vector that another replica has encoded, or else this one's, which others may then have."""

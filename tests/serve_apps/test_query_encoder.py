@@ -46,7 +46,7 @@ async def written(made: QueryEncoder) -> None:
 
 def test_capitals_and_spaces_that_the_tower_does_not_see_make_no_other_query(shop: Shop, version: str) -> None:
     async def work(made: QueryEncoder) -> None:
-        assert made.folds_case[version]
+        assert made.folds_case[await made.students.get(version)]
         first, outcome = await made.encode(version, "  Red   SHOES ")
         assert outcome == "miss"
         again, outcome = await made.encode(version, "red shoes")
@@ -64,6 +64,16 @@ def test_a_release_that_only_brings_new_pins_keeps_the_vectors(shop: Shop) -> No
     async def work(made: QueryEncoder) -> None:
         assert (await made.encode("release@1", "red shoes"))[1] == "miss"
         assert (await made.encode("release@2", "red shoes"))[1] == "hit"
+
+    with_encoder(made, work)
+
+
+def test_towers_of_a_release_that_only_brings_new_pins_are_loaded_before_it_answers(shop: Shop) -> None:
+    made = QueryEncoder(RerankSettings(), "release@1", Opened(lambda _: open_student(shop.student)))
+
+    async def work(made: QueryEncoder) -> None:
+        await made.prepare("release@2")
+        assert {"query_encoder", "pin_encoder"} <= set(vars(await made.students.get("release@2")))
 
     with_encoder(made, work)
 
