@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pinrank.errors import ModelError
 from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.asked import Asked, Ranked
+from serve_apps.rerank.batches import Full
 from serve_apps.rerank.counts import count_answer
 from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.embeddings import Embedded, EmbeddingsRequest, kind_of, texts_of
@@ -84,6 +85,8 @@ class Rerank:
                 return await self.encoder.embed(version, kind, texts, asked.dimensions), version
             except ModelError as cause:
                 raise Problem(422, "invalid_request", str(cause)) from cause
+            except Full as cause:
+                raise overloaded("too many texts are under way; try again") from cause
             except (OVERLOADED, *GONE) as cause:
                 raise unavailable() from cause
 

@@ -4,8 +4,10 @@ D vector, N documents.
 """
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,7 +16,7 @@ from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle, max_pin_tokens
 from pinrank.text import tidy
-from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.batches import Batches, Full
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.counts import count_cache
 from serve_apps.rerank.embeddings import Embedded, Kind, embed
@@ -23,6 +25,8 @@ from serve_apps.rerank.query_cache import Found, Key, Outcome, QueryCache, Vecto
 from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.settings import RerankSettings
 from serve_apps.rerank.shared_cache import open_shared
+
+T = TypeVar("T")
 
 
 class QueryEncoder:
@@ -37,6 +41,8 @@ class QueryEncoder:
             self._encode_batch, settings.max_batch_queries, settings.batch_wait_s, settings.max_waiting_queries
         )
         self.folds_case: WeakKeyDictionary[StudentBundle, bool] = WeakKeyDictionary()
+        self.max_texts_in_flight = settings.max_texts_in_flight
+        self.texts_in_flight = 0
         first_version(settings, version, lambda version: self._warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
@@ -49,12 +55,14 @@ class QueryEncoder:
         return vector_D, outcome
 
     async def candidates(self, version: str, texts: Sequence[str]) -> Candidates:
-        """Documents that came as text, as the pin store would hold them."""
-        return await asyncio.to_thread(candidates_of_texts, await self.students.get(version), texts)
+        """Documents that came as text, as the pin store would hold them. Raises Full when too many are in work."""
+        bundle = await self.students.get(version)
+        return await self._in_thread(len(texts), partial(candidates_of_texts, bundle, texts))
 
     async def embed(self, version: str, kind: Kind, texts: Sequence[str], dimensions: int | None) -> Embedded:
-        """Vectors of texts for others. Raises ModelError for dimensions that the student was not trained for."""
-        return await asyncio.to_thread(embed, await self.students.get(version), kind, texts, dimensions)
+        """Vectors of texts for others. Raises Full, or ModelError for dimensions that the student was not made for."""
+        bundle = await self.students.get(version)
+        return await self._in_thread(len(texts), partial(embed, bundle, kind, texts, dimensions))
 
     async def count_tokens(self, version: str, query: str, texts: Sequence[str]) -> int:
         """How many tokens the towers read of a query and texts, special ones included."""
@@ -72,6 +80,27 @@ class QueryEncoder:
 
     def _warm(self, bundle: StudentBundle) -> None:
         self.folds_case[bundle] = warm(bundle)
+
+    async def _in_thread(self, num_texts: int, work: Callable[[], T]) -> T:
+        """What `work` makes of so many texts, which count until its thread is done.
+
+        A thread goes on when who asked gave up; one that has not begun by then does nothing. Raises Full.
+        """
+        # As in the ingress: more texts than that are taken while there are no others.
+        if self.texts_in_flight and self.texts_in_flight + num_texts > self.max_texts_in_flight:
+            raise Full(f"{self.texts_in_flight} texts are in work")
+        self.texts_in_flight += num_texts
+        gave_up = threading.Event()
+        working = asyncio.ensure_future(asyncio.to_thread(lambda: None if gave_up.is_set() else work()))
+        working.add_done_callback(lambda done: self._done_with(num_texts))
+        try:
+            return cast(T, await asyncio.shield(working))
+        except asyncio.CancelledError:
+            gave_up.set()
+            raise
+
+    def _done_with(self, num_texts: int) -> None:
+        self.texts_in_flight -= num_texts
 
     async def _find(self, key: Key, version: str) -> Found:
         """A vector that another replica has encoded, or else this one's, which others may then have."""
