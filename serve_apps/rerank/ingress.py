@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from pinrank.errors import ModelError
+from pinrank.errors import ModelError, PinrankError
 from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.asked import Asked, Ranked
 from serve_apps.rerank.batches import Full
@@ -40,7 +40,9 @@ class Rerank:
         self.settings = settings
         version, self.encoder, self.ranker = parts_of(settings, version, encoder, ranker)
         self.specs = Opened(partial(open_spec, settings))
-        self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare)
+        # Behind handles others open the release; what was opened here to choose it is its specification alone.
+        opened = ranker is None
+        self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare, opened)
         self.shadow = Shadow(self.ranker.rank)
         self.served = None if settings.served_log is None else ServedLog(settings.served_log)
         self.in_flight = 0
@@ -114,12 +116,16 @@ class Rerank:
     async def require_ready(self) -> str:
         """The release that answers, when every part holds it; else raises Problem 503."""
         self.live.start()
+        version = self.live.current
         try:
             async with asyncio.timeout(self.settings.ready_timeout_s):
-                await self.ranker.prepare(self.live.current)
+                await self.ranker.prepare(version)
         except (TimeoutError, OVERLOADED, *GONE) as cause:
             raise Problem(503, "unavailable", "a deployment is still starting") from cause
-        return self.live.current
+        except (PinrankError, OSError) as cause:
+            message = f"release {version} cannot be opened; the service's log says why"
+            raise Problem(503, "unavailable", message) from cause
+        return version
 
     async def _question(self, asked: Asked, version: str, trace: str | None = None) -> Question:
         spec = await self.specs.get(version)

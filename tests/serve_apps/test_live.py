@@ -20,7 +20,10 @@ from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.live import Live
 from serve_apps.rerank.opened import Opened
+from serve_apps.rerank.pin_embeddings import PinEmbeddings
 from serve_apps.rerank.problems import Problem
+from serve_apps.rerank.query_encoder import QueryEncoder
+from serve_apps.rerank.ranker import Ranker
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.graph import Instead, asked
 from tests.serve_apps.shop import Shop
@@ -230,3 +233,23 @@ def test_a_replica_that_starts_later_opens_what_is_current_by_then(registry: Pat
     assert asyncio.run(model_of(Rerank(settings, bound))) == second
     shutil.rmtree(folders_of(registry, second)[1])
     assert asyncio.run(model_of(Rerank(settings, bound))) == first
+
+
+def test_an_ingress_that_starts_before_others_could_open_the_release_finds_one_that_they_open(registry: Path) -> None:
+    first, second = versions(registry)
+    settings = RerankSettings(registry=str(registry), registry_poll_s=60)
+    encoder = QueryEncoder(settings, first)
+    ranker = Ranker(settings, first, encoder, PinEmbeddings(settings, first))
+    bundles.promote(registry, second, "better")
+    shutil.rmtree(folders_of(registry, second)[1])
+
+    async def story() -> None:
+        rerank = Rerank(settings, first, encoder, ranker)
+        assert rerank.live.current == second, "whose specification is whole"
+        with pytest.raises(Problem) as refused:
+            await rerank.require_ready()
+        assert refused.value.status == 503
+        await rerank.live.look()
+        assert await model_of(rerank) == await rerank.require_ready() == first
+
+    asyncio.run(story())
