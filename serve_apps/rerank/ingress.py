@@ -121,10 +121,9 @@ class Rerank:
             async with asyncio.timeout(self.settings.ready_timeout_s):
                 await self.ranker.prepare(version)
         except (TimeoutError, OVERLOADED, *GONE) as cause:
-            raise Problem(503, "unavailable", "a deployment is still starting") from cause
+            raise unavailable("a deployment is still starting") from cause
         except (PinrankError, OSError) as cause:
-            message = f"release {version} cannot be opened; the service's log says why"
-            raise Problem(503, "unavailable", message) from cause
+            raise unavailable(f"release {version} cannot be opened; the service's log says why") from cause
         return version
 
     async def _question(self, asked: Asked, version: str, trace: str | None = None) -> Question:
@@ -169,7 +168,6 @@ def overloaded(message: str) -> Problem:
     return Problem(429, "overloaded", message, {"Retry-After": "1"})
 
 
-def unavailable() -> Problem:
-    """A queue behind is full, or nobody is there."""
-    message = "a part of the service is gone or overloaded; try again"
+def unavailable(message: str = "a part of the service is gone or overloaded; try again") -> Problem:
+    """A queue behind is full, or nobody is there, or not yet."""
     return Problem(503, "unavailable", message, {"Retry-After": "1"})
