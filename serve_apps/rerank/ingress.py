@@ -1,6 +1,7 @@
 """The ingress of the graph: admits a request, chooses the release that answers it, and asks the ranker."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ from serve_apps.rerank.settings import RerankSettings
 from serve_apps.rerank.shadow import Shadow
 from serve_apps.rerank.spans import current_trace, note_answer
 from serve_apps.rerank.topology import parts_of
+
+log = logging.getLogger("ray.serve")
 
 
 class Rerank:
@@ -123,6 +126,7 @@ class Rerank:
         except (TimeoutError, OVERLOADED, *GONE) as cause:
             raise unavailable("a deployment is still starting") from cause
         except (PinrankError, OSError) as cause:
+            log.error("release %s cannot be opened: %s", version, cause)
             raise unavailable(f"release {version} cannot be opened; the service's log says why") from cause
         return version
 
