@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from typer.testing import CliRunner
 
 from pinrank import registry as bundles
 from pinrank.cli.app import app
+from pinrank.embeddings import store
 from pinrank.errors import ModelError, SettingsError, StoreCorrupt
+from pinrank.lexical import field_terms
 from pinrank.release import folders_of, publish
+from pinrank.student.export import open_student
 from pinrank.traffic import Share, Traffic, read_traffic, set_canary
 from tests.serve_apps.shop import Shop, make_shop
 
@@ -50,6 +54,37 @@ def test_a_damaged_store_is_refused(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "store/manifest.json").write_text("{")
     with pytest.raises(StoreCorrupt):
         publish(tmp_path / "registry", shop.student, tmp_path / "store")
+
+
+def published_again(shop: Shop, pin_store: Path) -> None:
+    """Fewer pins of the same student, as embed_pins writes them into the folder of before."""
+    student = open_student(shop.student)
+    pins = list(shop.pins.values())[:3]
+    rows = student.pin_rows(student.encode_pins(student.pin_texts(pins)))
+    terms = field_terms(pins, student.stats.words)
+    store.build(pin_store, [pin["pin_id"] for pin in pins], rows, terms, student.version)
+
+
+def cut_short(shop: Shop, pin_store: Path) -> None:
+    max(pin_store.glob("*.pins")).write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [published_again, cut_short])
+def test_a_store_that_changes_while_it_is_copied_is_not_published(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Shop, Path], None]
+) -> None:
+    pin_store, copytree = tmp_path / "store", shutil.copytree
+    copytree(shop.pin_store, pin_store)
+
+    def copied_late(source: Path, *given: Any, **more: Any) -> None:  # which calls itself for folders inside
+        if source == pin_store:
+            change(shop, pin_store)
+        copytree(source, *given, **more)
+
+    monkeypatch.setattr(shutil, "copytree", copied_late)
+    with pytest.raises(ModelError, match="changed while it was copied"):
+        publish(tmp_path / "registry", shop.student, pin_store)
+    assert not (tmp_path / "registry/bundles").exists()
 
 
 def test_a_share_is_of_queries_by_their_hash() -> None:

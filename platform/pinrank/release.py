@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pinrank import registry as bundles
 from pinrank.durable import write_text
 from pinrank.embeddings.store import PinStore
-from pinrank.errors import ModelError
+from pinrank.errors import ModelError, StoreCorrupt
 from pinrank.model_card import CARD
 from pinrank.registry import Bundle, bundle_path
 from pinrank.student.export import CUT, open_student
@@ -42,7 +42,8 @@ class ReleaseCard(BaseModel):
 def publish(registry: Path, student: Path, pin_store: Path) -> Bundle:
     """Copy a student and its pin store into the registry as one release; what is current stays so.
 
-    Raises ModelError or StoreCorrupt when one of them is damaged, or the store holds another student's rows.
+    Raises ModelError or StoreCorrupt when one of them is damaged, or changes meanwhile, or the store holds another
+    student's rows.
     """
     card = card_of(student, pin_store)
     registry.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,7 @@ def publish(registry: Path, student: Path, pin_store: Path) -> Bundle:
         joined = Path(folder) / "release"
         shutil.copytree(student, joined / STUDENT)
         shutil.copytree(pin_store, joined / PIN_STORE)
+        require_unchanged(joined, card, student, pin_store)
         write_text(joined / CARD, card.model_dump_json(indent=1) + "\n")
         return bundles.add(registry, joined, {"student": card.student, "num_pins": card.num_pins})
 
@@ -61,6 +63,17 @@ def card_of(student: Path, pin_store: Path) -> ReleaseCard:
     require_of_one_student(opened.version, store.student_version, student, pin_store)
     name = store.student_version.replace("@", "-").replace(CUT, "-")
     return ReleaseCard(version=f"{name}@{store.snapshot[:8]}", student=store.student_version, num_pins=len(store))
+
+
+def require_unchanged(joined: Path, card: ReleaseCard, student: Path, pin_store: Path) -> None:
+    """Raise ModelError when the copies are not what was read before: embed_pins may publish while a store is copied."""
+    changed = f"{student} or {pin_store} changed while it was copied. Publish again."
+    try:
+        copied = card_of(joined / STUDENT, joined / PIN_STORE)
+    except (ModelError, StoreCorrupt) as cause:
+        raise ModelError(changed) from cause
+    if copied != card:
+        raise ModelError(changed)
 
 
 def require_of_one_student(student_version: str, rows_of: str, student: Path, pin_store: Path) -> None:

@@ -24,7 +24,7 @@ lies in it, and equal documents must tie."""
 class GradedGroup:
     """Documents that were graded together: positions_G in the request, probabilities_GL, and found_G.
 
-    looked_up: they were asked for by id, so that found_G says which of them are pins. probabilities_GL None: only their
+    looked_up: they were looked up by id, so that found_G says which of them are pins. probabilities_GL None: only their
     words were there to go by, which scored them by_words_G in [0, 1).
     """
 

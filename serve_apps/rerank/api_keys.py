@@ -39,7 +39,7 @@ class ApiKeys:
     def __init__(self, app: ASGIApp, path: Path) -> None:
         self.app = app
         self.path = path
-        self.changed_at = path.stat().st_mtime_ns
+        self.seen = state_of(path)
         self.hashes = read_hashes(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,14 +56,23 @@ class ApiKeys:
         return sum([hmac.compare_digest(given, known) for known in self.hashes]) > 0
 
     def _read_again(self) -> None:
-        """Take over a changed file; one that cannot be read leaves what was known."""
+        """Take over a changed file; one that cannot be read leaves what was known, and is tried again until it can."""
         try:
-            changed_at = self.path.stat().st_mtime_ns
-            if changed_at != self.changed_at:
-                self.changed_at = changed_at
-                self.hashes = read_hashes(self.path)
+            state = state_of(self.path)
+            if state == self.seen:
+                return
+            self.hashes = read_hashes(self.path)
         except (OSError, SettingsError) as cause:
             log.error("API keys stay as they were: %s", cause)
+            if isinstance(cause, OSError) or isinstance(cause.__cause__, OSError):
+                return
+        self.seen = state
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What differs once a file was written or replaced, even within a tick of the clock or with its old time."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def inner_path(scope: Scope) -> str:

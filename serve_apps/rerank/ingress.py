@@ -1,6 +1,7 @@
 """The ingress of the graph: admits a request, chooses the release that answers it, and asks the ranker."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,9 +10,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from pinrank.errors import ModelError
+from pinrank.errors import ModelError, PinrankError
 from pinrank.student.features import FeatureSpec
 from serve_apps.rerank.asked import Asked, Ranked
+from serve_apps.rerank.batches import Full
 from serve_apps.rerank.counts import count_answer
 from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.embeddings import Embedded, EmbeddingsRequest, kind_of, texts_of
@@ -31,6 +33,8 @@ from serve_apps.rerank.shadow import Shadow
 from serve_apps.rerank.spans import current_trace, note_answer
 from serve_apps.rerank.topology import parts_of
 
+log = logging.getLogger("ray.serve")
+
 
 class Rerank:
     """Deployment: answers HTTP. Its parts are in this replica or behind handles, as the topology says."""
@@ -39,7 +43,9 @@ class Rerank:
         self.settings = settings
         version, self.encoder, self.ranker = parts_of(settings, version, encoder, ranker)
         self.specs = Opened(partial(open_spec, settings))
-        self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare)
+        # Behind handles others open the release; what was opened here to choose it is its specification alone.
+        opened = ranker is None
+        self.live = Live(settings.registry, version, settings.registry_poll_s, self.ranker.prepare, opened)
         self.shadow = Shadow(self.ranker.rank)
         self.served = None if settings.served_log is None else ServedLog(settings.served_log)
         self.in_flight = 0
@@ -71,7 +77,7 @@ class Rerank:
         if self.served is not None:
             self.served.offer(asked, ranked, role)
         if role == "current" and self.live.shadow is not None and self.live.shadow.has(asked.query):
-            self.shadow.compare(await self._question(asked, self.live.shadow.version), ranked)
+            self.shadow.compare(self.live.shadow.version, partial(self._question, asked), ranked)
         return ranked
 
     async def embed(self, asked: EmbeddingsRequest) -> tuple[Embedded, str]:
@@ -84,6 +90,8 @@ class Rerank:
                 return await self.encoder.embed(version, kind, texts, asked.dimensions), version
             except ModelError as cause:
                 raise Problem(422, "invalid_request", str(cause)) from cause
+            except Full as cause:
+                raise overloaded("too many texts are under way; try again") from cause
             except (OVERLOADED, *GONE) as cause:
                 raise unavailable() from cause
 
@@ -111,12 +119,16 @@ class Rerank:
     async def require_ready(self) -> str:
         """The release that answers, when every part holds it; else raises Problem 503."""
         self.live.start()
+        version = self.live.current
         try:
             async with asyncio.timeout(self.settings.ready_timeout_s):
-                await self.ranker.prepare(self.live.current)
+                await self.ranker.prepare(version)
         except (TimeoutError, OVERLOADED, *GONE) as cause:
-            raise Problem(503, "unavailable", "a deployment is still starting") from cause
-        return self.live.current
+            raise unavailable("a deployment is still starting") from cause
+        except (PinrankError, OSError) as cause:
+            log.error("release %s cannot be opened: %s", version, cause)
+            raise unavailable(f"release {version} cannot be opened; the service's log says why") from cause
+        return version
 
     async def _question(self, asked: Asked, version: str, trace: str | None = None) -> Question:
         spec = await self.specs.get(version)
@@ -160,7 +172,6 @@ def overloaded(message: str) -> Problem:
     return Problem(429, "overloaded", message, {"Retry-After": "1"})
 
 
-def unavailable() -> Problem:
-    """A queue behind is full, or nobody is there."""
-    message = "a part of the service is gone or overloaded; try again"
+def unavailable(message: str = "a part of the service is gone or overloaded; try again") -> Problem:
+    """A queue behind is full, or nobody is there, or not yet."""
     return Problem(503, "unavailable", message, {"Retry-After": "1"})

@@ -18,10 +18,18 @@ Role = Literal["current", "canary"]
 
 
 class Live:
-    """Follows a registry: a release answers once `prepare` could open it everywhere, until then the one before does."""
+    """Follows a registry: a release answers once `prepare` could open it everywhere, until then the one before does.
+
+    opened False: nobody has opened `version` yet, so the first look does, or finds an older release that opens.
+    """
 
     def __init__(
-        self, registry: str | None, version: str, poll_s: float, prepare: Callable[[str], Awaitable[None]]
+        self,
+        registry: str | None,
+        version: str,
+        poll_s: float,
+        prepare: Callable[[str], Awaitable[None]],
+        opened: bool = True,
     ) -> None:
         self.registry = None if registry is None else Path(registry)
         self.current = version
@@ -29,6 +37,7 @@ class Live:
         self.canary: Share | None = None
         self.shadow: Share | None = None
         self._prepare = prepare
+        self._is_opened = opened
         self._refused: dict[str, int | None] = {}
         self._following: asyncio.Task[None] | None = None
 
@@ -49,7 +58,9 @@ class Live:
         wanted, traffic = await asyncio.to_thread(read, self.registry)
         if wanted is not None and wanted != self.current and await self._can_open(wanted):
             log.info("release %s answers in place of %s", wanted, self.current)
-            self.current = wanted
+            self.current, self._is_opened = wanted, True
+        if not self._is_opened:
+            await self._find_one_that_opens()
         self.canary = await self._opened(traffic.canary, self.canary)
         self.shadow = await self._opened(traffic.shadow, self.shadow)
 
@@ -63,6 +74,14 @@ class Live:
                 # Whatever it was: a replica that stopped following would answer by an old release for ever.
                 log.exception("the registry could not be followed, %s goes on", self.current)
             await asyncio.sleep(self.poll_s)
+
+    async def _find_one_that_opens(self) -> None:
+        assert self.registry is not None
+        standing = await asyncio.to_thread(bundles.promoted, self.registry)
+        for version in dict.fromkeys([self.current, *reversed(standing)]):
+            if await self._can_open(version):
+                self.current, self._is_opened = version, True
+                return
 
     async def _opened(self, wanted: Share | None, now: Share | None) -> Share | None:
         if wanted is None or (now is not None and now.version == wanted.version):
@@ -81,7 +100,7 @@ class Live:
         try:
             await self._prepare(version)
         except (PinrankError, OSError) as cause:
-            log.error("release %s is refused, %s goes on: %s", version, self.current, cause)
+            log.error("release %s is refused while %s answers: %s", version, self.current, cause)
             count_refused()
             self._refused[version] = put_there
             return False

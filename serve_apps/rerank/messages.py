@@ -106,7 +106,12 @@ class Result(TypedDict):
     relevance_score: Annotated[
         float, Field(description="(expected level - 1) / 4, in [0, 1], to 6 decimals; 0 when not graded")
     ]
-    found: NotRequired[Annotated[bool, Field(description="for documents with an id: whether a pin has it")]]
+    found: NotRequired[
+        Annotated[
+            bool,
+            Field(description="for documents with an id: whether a pin has it; absent where nobody could look it up"),
+        ]
+    ]
     level: NotRequired[Annotated[int, Field(description="the likeliest level, 1..5")]]
     expected_level: NotRequired[Annotated[float, Field(description="sum of i * p_i, in [1, 5]")]]
     probabilities: NotRequired[Annotated[list[float], Field(description="of the levels 1..5, in this order")]]

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pinrank.embeddings.store import PinStore
+from pinrank.text import normalise_id
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.inline import inline
 from serve_apps.rerank.opened import Opened
@@ -29,6 +33,16 @@ class PinEmbeddings:
 
 
 def lookup(store: PinStore, pin_ids: Sequence[str]) -> Candidates:
-    """Rows, terms and found flags of N pins, from one store."""
+    """Rows, terms and found flags of N pins, from one store, by their ids as sent or as build_pin_text spells them."""
     found = store.lookup(pin_ids)
+    if not found.found_N.all() and (spelt := respelt(pin_ids, found.found_N)) != list(pin_ids):
+        found = store.lookup(spelt)
     return Candidates(rows_NR=found.rows_NR, terms=found.terms, found_N=found.found_N)
+
+
+def respelt(pin_ids: Sequence[str], found_N: NDArray[np.bool_]) -> list[str]:
+    """The ids, of which those that were not found in the one spelling of their table; plain ASCII is in it already."""
+    return [
+        pin_id if found or (pin_id.isascii() and pin_id.isprintable()) else normalise_id(pin_id)
+        for pin_id, found in zip(pin_ids, found_N.tolist(), strict=True)
+    ]

@@ -4,8 +4,11 @@ D vector, N documents.
 """
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,7 +16,7 @@ from pinrank.distinct import distinct
 from pinrank.lexical import field_terms
 from pinrank.student.export import StudentBundle, max_pin_tokens
 from pinrank.text import tidy
-from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.batches import Batches, Full
 from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.counts import count_cache
 from serve_apps.rerank.embeddings import Embedded, Kind, embed
@@ -22,6 +25,8 @@ from serve_apps.rerank.query_cache import Found, Key, Outcome, QueryCache, Vecto
 from serve_apps.rerank.releases import first_version, open_version
 from serve_apps.rerank.settings import RerankSettings
 from serve_apps.rerank.shared_cache import open_shared
+
+T = TypeVar("T")
 
 
 class QueryEncoder:
@@ -35,25 +40,29 @@ class QueryEncoder:
         self.batches = Batches(
             self._encode_batch, settings.max_batch_queries, settings.batch_wait_s, settings.max_waiting_queries
         )
-        self.folds_case: dict[str, bool] = {}
+        self.folds_case: WeakKeyDictionary[StudentBundle, bool] = WeakKeyDictionary()
+        self.max_texts_in_flight = settings.max_texts_in_flight
+        self.texts_in_flight = 0
         first_version(settings, version, lambda version: self._warm(self.students.now(version)))
 
     async def encode(self, version: str, query: str, locale: str | None = None) -> tuple[Vector, Outcome]:
         """The query's vector, float32[D], and whether it was there already. Raises Full when too many queries wait."""
         bundle = await self._ready(version)
-        query = spelling(query, self.folds_case[bundle.encoder_version])
+        query = spelling(query, self.folds_case[bundle])
         key = Key(query, locale, bundle.encoder_version)
         vector_D, outcome = await self.cache.get(key, lambda: self._find(key, version))
         count_cache(outcome)
         return vector_D, outcome
 
     async def candidates(self, version: str, texts: Sequence[str]) -> Candidates:
-        """Documents that came as text, as the pin store would hold them."""
-        return await asyncio.to_thread(candidates_of_texts, await self.students.get(version), texts)
+        """Documents that came as text, as the pin store would hold them. Raises Full when too many are in work."""
+        bundle = await self.students.get(version)
+        return await self._in_thread(len(texts), partial(candidates_of_texts, bundle, texts))
 
     async def embed(self, version: str, kind: Kind, texts: Sequence[str], dimensions: int | None) -> Embedded:
-        """Vectors of texts for others. Raises ModelError for dimensions that the student was not trained for."""
-        return await asyncio.to_thread(embed, await self.students.get(version), kind, texts, dimensions)
+        """Vectors of texts for others. Raises Full, or ModelError for dimensions that the student was not made for."""
+        bundle = await self.students.get(version)
+        return await self._in_thread(len(texts), partial(embed, bundle, kind, texts, dimensions))
 
     async def count_tokens(self, version: str, query: str, texts: Sequence[str]) -> int:
         """How many tokens the towers read of a query and texts, special ones included."""
@@ -65,12 +74,33 @@ class QueryEncoder:
 
     async def _ready(self, version: str) -> StudentBundle:
         bundle = await self.students.get(version)
-        if bundle.encoder_version not in self.folds_case:
+        if bundle not in self.folds_case:  # a release of the same student with other pins has towers to load, too
             await asyncio.to_thread(self._warm, bundle)
         return bundle
 
     def _warm(self, bundle: StudentBundle) -> None:
-        self.folds_case[bundle.encoder_version] = warm(bundle)
+        self.folds_case[bundle] = warm(bundle)
+
+    async def _in_thread(self, num_texts: int, work: Callable[[], T]) -> T:
+        """What `work` makes of so many texts, which count until its thread is done.
+
+        A thread goes on when who asked gave up; one that has not begun by then does nothing. Raises Full.
+        """
+        # As in the ingress: more texts than that are taken while there are no others.
+        if self.texts_in_flight and self.texts_in_flight + num_texts > self.max_texts_in_flight:
+            raise Full(f"{self.texts_in_flight} texts are in work")
+        self.texts_in_flight += num_texts
+        gave_up = threading.Event()
+        working = asyncio.ensure_future(asyncio.to_thread(lambda: None if gave_up.is_set() else work()))
+        working.add_done_callback(lambda done: self._done_with(num_texts))
+        try:
+            return cast(T, await asyncio.shield(working))
+        except asyncio.CancelledError:
+            gave_up.set()
+            raise
+
+    def _done_with(self, num_texts: int) -> None:
+        self.texts_in_flight -= num_texts
 
     async def _find(self, key: Key, version: str) -> Found:
         """A vector that another replica has encoded, or else this one's, which others may then have."""

@@ -39,8 +39,8 @@ class Ranker:
     async def rank(self, question: Question) -> Ranked:
         """The documents of a question graded by its version, as far as its budget allows."""
         bundle = await self.students.get(question.version)
-        parts = (self.encoder, self.pins, self.settings.rank_reserve_ms, self.spans)
-        return await Ranking(question, bundle, *parts).run()
+        limits = (self.settings.rank_reserve_ms, self.settings.max_texts)
+        return await Ranking(question, bundle, self.encoder, self.pins, *limits, self.spans).run()
 
     async def prepare(self, version: str) -> None:
         """Open a version here and in the parts behind, before requests name it. Raises what opening raises."""

@@ -46,7 +46,8 @@ LOST = (TimeoutError, Full, OVERLOADED, *GONE)
 class Group:
     """Documents that were prepared together: their positions in the request and what the ranker reads of them.
 
-    looked_up: asked for by id. encoded False: there was no time, so there are words and no vectors.
+    looked_up: a store said which of their ids are pins. encoded False: there was no time, so there are words and no
+    vectors.
     """
 
     positions_G: NDArray[np.intp]
@@ -69,10 +70,11 @@ class Ranking:
         encoder: Any,
         pins: Any,
         reserve_ms: float,
+        max_texts: int,
         spans: Spans = NO_SPANS,
     ) -> None:
         self.question, self.bundle, self.encoder, self.pins = question, bundle, encoder, pins
-        self.asked = question.asked
+        self.asked, self.max_texts = question.asked, max_texts
         self.spans = spans
         self.deadline = Deadline(None if question.budget_ms is None else question.budget_ms - reserve_ms)
         self.steps: set[str] = set()
@@ -122,7 +124,7 @@ class Ranking:
         return query_D, outcome, encode_ms
 
     async def _groups(self) -> list[Group]:
-        """Pins by id beside texts, then the texts that stand in for unknown ids."""
+        """Pins by id beside texts, then the texts that stand in for unknown ids, as many as the request may have."""
         ids = self.asked.ids
         if None in ids:
             by_id = [position for position, pin_id in enumerate(ids) if pin_id is not None]
@@ -135,7 +137,8 @@ class Ranking:
         instead = [position for position in missing if self.asked.texts[position] is not None]
         if instead:
             self.steps.add("text")
-        return [*looked_up, *encoded, *await self._encode(instead)]
+        left = max(0, self.max_texts - self.asked.num_texts)
+        return [*looked_up, *encoded, *await self._encode(instead[:left]), *await self._words(instead[left:])]
 
     async def _look_up(self, positions: Sequence[int] | NDArray[np.intp], pin_ids: Sequence[str | None]) -> list[Group]:
         if not pin_ids:
@@ -143,7 +146,8 @@ class Ranking:
         try:
             candidates = await self.deadline.within(self.pins.lookup(self.question.version, pin_ids))
         except LOST:
-            candidates = without_vectors(self.bundle, [""] * len(pin_ids), found=False)
+            nothing = without_vectors(self.bundle, [""] * len(pin_ids), found=False)
+            return [Group(np.asarray(positions), nothing, looked_up=False)]
         return [Group(np.asarray(positions), candidates, looked_up=True)]
 
     async def _encode(self, positions: Sequence[int]) -> list[Group]:
@@ -153,9 +157,15 @@ class Ranking:
         try:
             candidates = await self.deadline.within(self.encoder.candidates(self.question.version, texts))
         except LOST:
-            words = without_vectors(self.bundle, texts, found=True)
-            return [Group(np.asarray(positions), words, looked_up=False, encoded=False)]
+            return await self._words(positions)
         return [Group(np.asarray(positions), candidates, looked_up=False)]
+
+    async def _words(self, positions: Sequence[int]) -> list[Group]:
+        if not positions:
+            return []
+        texts = [self.asked.texts[position] or "" for position in positions]
+        words = await inline(len(texts), lambda: without_vectors(self.bundle, texts, found=True))
+        return [Group(np.asarray(positions), words, looked_up=False, encoded=False)]
 
     def _graded(self, groups: Sequence[Group], query_D: Vector | None) -> GradedDocuments:
         """The student's grades where there are vectors, else BM25; a later group stands over an earlier one."""

@@ -7,6 +7,8 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from pinrank.errors import PinrankError
+
 GONE = (RayActorError, DeploymentUnavailableError)
 """What a call raises whose replica died under it, or where there is none."""
 
@@ -32,18 +34,27 @@ class Remote:
         faults = [answer for answer in answers if isinstance(answer, BaseException)]
         serious = [fault for fault in faults if not isinstance(fault, GONE)]
         if serious or len(faults) == len(answers):
-            raise (serious or faults)[0]
+            raise plain((serious or faults)[0])
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._handle, name)
 
         async def call(*given: Any) -> Any:
             try:
-                return await method.remote(*given)
-            except GONE:
-                return await method.remote(*given)
+                try:
+                    return await method.remote(*given)
+                except GONE:
+                    return await method.remote(*given)
+            except PinrankError as fault:
+                raise plain(fault) from None
 
         return call
+
+
+def plain(fault: BaseException) -> BaseException:
+    """Our own error as it was raised: Ray's has the traceback there as its message, with process, address and paths."""
+    cause = getattr(fault, "cause", None)
+    return cause if isinstance(cause, PinrankError) else fault
 
 
 def part(given: Any) -> Any:

@@ -142,7 +142,7 @@ def asked_of(request: RerankRequest, max_explained: int) -> Asked:
         pair_features=[pair_features(document) for document in documents],
         timeout_ms=request.timeout_ms,
         explain=min(max_explained, request.top_n or max_explained) if request.explain else 0,
-        top_n=request.top_n,
+        top_n=request.top_n or None,  # Jina's form says all by 0, too
     )
 
 

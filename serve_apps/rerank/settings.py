@@ -43,12 +43,20 @@ class RerankSettings(BaseModel):
     body_limit_bytes: int = Field(2 * 2**20, ge=1024, description="a request body with more received bytes gets 413")
     body_timeout_s: float = Field(10.0, gt=0.0, description="a body that is not here after so long gets 408")
     max_documents: int = Field(10_000, ge=1, description="a request with more documents gets 422")
-    max_texts: int = Field(500, ge=0, description="a request with more documents by text alone gets 422")
+    max_texts: int = Field(
+        500,
+        ge=0,
+        description="a request with more documents by text alone gets 422; of texts that stand in for unknown ids, "
+        "those beyond it go by their words",
+    )
     max_explained: int = Field(100, ge=0, description="results of a request that are explained, at most, the best")
     max_query_chars: int = Field(2_000, ge=1, description="a request with a longer query gets 422")
     max_in_flight: int = Field(64, ge=1, description="rankings under way in one ingress replica; one more gets 429")
     max_texts_in_flight: int = Field(
-        500, ge=0, description="documents by text alone under way in one ingress replica; a request with more gets 429"
+        500,
+        ge=0,
+        description="documents by text alone under way in one ingress replica, a request with more gets 429; and texts "
+        "in work in one QueryEncoder replica, more go by their words",
     )
     query_cache_entries: int = Field(10_000, ge=0, description="query vectors kept by a QueryEncoder replica; 0: none")
     query_cache_ttl_s: float = Field(3600.0, gt=0.0, description="a query vector is encoded again after so long")

@@ -24,17 +24,17 @@ class Shadow:
         self._rank = rank
         self._under_way: asyncio.Task[None] | None = None
 
-    def compare(self, question: Question, answered: Ranked) -> None:
-        """Grade a question and count how many of the answer's best documents are among its own."""
+    def compare(self, version: str, asking: Callable[[str], Awaitable[Question]], answered: Ranked) -> None:
+        """Grade by a version what `asking` makes for it; count how many of the best documents are among its own."""
         if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.create_task(self._compare(question, answered))
+            self._under_way = asyncio.create_task(self._compare(version, asking, answered))
 
-    async def _compare(self, question: Question, answered: Ranked) -> None:
+    async def _compare(self, version: str, asking: Callable[[str], Awaitable[Question]], answered: Ranked) -> None:
         try:
-            count_overlap(overlap(answered, await self._rank(question)))
+            count_overlap(overlap(answered, await self._rank(await asking(version))))
         except Exception:
-            # Whatever a release under trial does, the one that answers goes on.
-            log.exception("the shadow %s failed on a request", question.version)
+            # Whatever a release under trial does or lacks, the one that answers goes on.
+            log.exception("the shadow %s failed on a request", version)
 
 
 def overlap(one: Ranked, other: Ranked, best: int = BEST) -> float:

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from pinrank.errors import SettingsError
-from serve_apps.rerank.api_keys import ApiKeys, hash_of, main, read_hashes
+from serve_apps.rerank.api_keys import ApiKeys, hash_of, log, main, read_hashes
 
 
 @pytest.fixture
@@ -74,6 +74,41 @@ def test_a_changed_file_counts_at_once_and_a_broken_one_does_not(keys: Path) -> 
     keys.write_text("nonsense\n")
     os.utime(keys, ns=(2, 2))
     assert get(app, "/v1/models", **{"x-api-key": "another"}).status_code == 200
+
+
+def test_a_changed_file_that_cannot_be_read_once_is_read_at_the_next_request(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, read_text, failing = guarded(keys), Path.read_text, [OSError("too many open files")]
+
+    def read(path: Path) -> str:
+        if failing:
+            raise failing.pop()
+        return read_text(path)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    keys.write_text(f"other {hash_of('another')}\n")
+    os.utime(keys, ns=(1, 1))
+    assert [get(app, "/v1/models", **{"x-api-key": "secret"}).status_code for _ in range(2)] == [200, 401]
+
+
+def test_a_changed_file_counts_whatever_its_time(keys: Path) -> None:
+    app, before = guarded(keys), keys.stat()
+    other = keys.with_name("other.txt")
+    other.write_text(f"# who may ask\n\nteam {hash_of('newer!')}\nother {hash_of('another')}\n")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(keys)
+    assert keys.stat().st_size == before.st_size
+    assert get(app, "/v1/models", **{"x-api-key": "secret"}).status_code == 401
+
+
+def test_a_broken_file_is_told_once(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, told = guarded(keys), []
+    monkeypatch.setattr(log, "error", lambda *given: told.append(given))  # Ray may keep the logger's lines to itself
+    keys.write_text("nonsense\n")
+    os.utime(keys, ns=(2, 2))
+    assert [get(app, "/v1/models", **{"x-api-key": "another"}).status_code for _ in range(3)] == [200] * 3
+    assert len(told) == 1
 
 
 def test_a_line_that_is_none_is_named(keys: Path) -> None:

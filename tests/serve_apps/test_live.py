@@ -14,13 +14,18 @@ from pinrank.errors import ModelError
 from pinrank.lexical import field_terms
 from pinrank.release import folders_of, publish
 from pinrank.student.export import open_student
+from pinrank.student.features import FeatureSpec
 from pinrank.traffic import Share, set_canary, set_shadow
 from serve_apps.rerank.app import require_one_student
 from serve_apps.rerank.ingress import Rerank
 from serve_apps.rerank.live import Live
 from serve_apps.rerank.opened import Opened
+from serve_apps.rerank.pin_embeddings import PinEmbeddings
+from serve_apps.rerank.problems import Problem
+from serve_apps.rerank.query_encoder import QueryEncoder
+from serve_apps.rerank.ranker import Ranker
 from serve_apps.rerank.settings import RerankSettings
-from tests.serve_apps.graph import asked
+from tests.serve_apps.graph import Instead, asked
 from tests.serve_apps.shop import Shop
 
 PINS = ["pin-0", "pin-1", "pin-2"]
@@ -144,6 +149,28 @@ def test_a_shadow_grades_along_and_is_seen_only_in_its_agreement(
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("cause", [Problem(422, "invalid_request", "no such feature"), ModelError("damaged")])
+def test_a_shadow_that_cannot_be_asked_costs_no_answer(registry: Path, cause: Exception) -> None:
+    first, second = versions(registry)
+
+    async def story() -> None:
+        rerank = graph(registry)
+        set_shadow(registry, Share(version=second, share=1.0))
+        await rerank.live.look()
+        open_spec = rerank.specs.get
+
+        async def specs_of(version: str) -> FeatureSpec:
+            if version == second:
+                raise cause
+            return await open_spec(version)
+
+        rerank.specs = Instead(rerank.specs, {"get": specs_of})
+        assert await model_of(rerank) == first
+        await rerank.shadow._under_way
+
+    asyncio.run(story())
+
+
 def test_a_part_that_is_gone_for_a_moment_does_not_condemn_the_release(registry: Path) -> None:
     first, second = versions(registry)
     gone = [RayActorError()]
@@ -206,3 +233,23 @@ def test_a_replica_that_starts_later_opens_what_is_current_by_then(registry: Pat
     assert asyncio.run(model_of(Rerank(settings, bound))) == second
     shutil.rmtree(folders_of(registry, second)[1])
     assert asyncio.run(model_of(Rerank(settings, bound))) == first
+
+
+def test_an_ingress_that_starts_before_others_could_open_the_release_finds_one_that_they_open(registry: Path) -> None:
+    first, second = versions(registry)
+    settings = RerankSettings(registry=str(registry), registry_poll_s=60)
+    encoder = QueryEncoder(settings, first)
+    ranker = Ranker(settings, first, encoder, PinEmbeddings(settings, first))
+    bundles.promote(registry, second, "better")
+    shutil.rmtree(folders_of(registry, second)[1])
+
+    async def story() -> None:
+        rerank = Rerank(settings, first, encoder, ranker)
+        assert rerank.live.current == second, "whose specification is whole"
+        with pytest.raises(Problem) as refused:
+            await rerank.require_ready()
+        assert refused.value.status == 503
+        await rerank.live.look()
+        assert await model_of(rerank) == await rerank.require_ready() == first
+
+    asyncio.run(story())

@@ -11,6 +11,7 @@ from serve_apps.rerank import by_ids, routes
 from serve_apps.rerank.asked import Asked
 from serve_apps.rerank.bodies import parse as parsed
 from serve_apps.rerank.by_ids import RankRequest
+from serve_apps.rerank.jina import JinaRequest
 from serve_apps.rerank.messages import VISIBLE, RerankRequest
 from serve_apps.rerank.problems import Problem
 
@@ -97,6 +98,12 @@ def test_a_query_is_empty_just_where_python_and_the_openapi_say_so() -> None:
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert parsed(b'{"query": "a", "documents": ["b"], "top_n": 2.0}', RerankRequest).top_n == 2
+
+
+def test_zero_results_are_all_in_the_form_that_says_so() -> None:
+    whole = parsed(b'{"query": "a", "documents": ["b"], "top_n": 0}', JinaRequest)
+    assert routes.asked_of(whole, 9).top_n is None
+    assert parse(top_n=1).top_n == 1
 
 
 def test_a_body_that_is_no_json_is_malformed() -> None:

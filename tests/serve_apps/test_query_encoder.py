@@ -1,16 +1,21 @@
 """How a query becomes a vector: which spellings are one, who encodes it, and who remembers it."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pinrank.student.export import open_student
+from pinrank.student.export import StudentBundle, open_student
+from serve_apps.rerank.candidates import Candidates
+from serve_apps.rerank.embeddings import EmbeddingsRequest
 from serve_apps.rerank.opened import Opened
-from serve_apps.rerank.query_encoder import QueryEncoder, spelling
+from serve_apps.rerank.problems import Problem
+from serve_apps.rerank.query_encoder import QueryEncoder, candidates_of_texts, spelling
 from serve_apps.rerank.settings import RerankSettings
 from tests.serve_apps.graph import asked, graph
 from tests.serve_apps.redis_server import running
@@ -46,7 +51,7 @@ async def written(made: QueryEncoder) -> None:
 
 def test_capitals_and_spaces_that_the_tower_does_not_see_make_no_other_query(shop: Shop, version: str) -> None:
     async def work(made: QueryEncoder) -> None:
-        assert made.folds_case[version]
+        assert made.folds_case[await made.students.get(version)]
         first, outcome = await made.encode(version, "  Red   SHOES ")
         assert outcome == "miss"
         again, outcome = await made.encode(version, "red shoes")
@@ -66,6 +71,47 @@ def test_a_release_that_only_brings_new_pins_keeps_the_vectors(shop: Shop) -> No
         assert (await made.encode("release@2", "red shoes"))[1] == "hit"
 
     with_encoder(made, work)
+
+
+def test_towers_of_a_release_that_only_brings_new_pins_are_loaded_before_it_answers(shop: Shop) -> None:
+    made = QueryEncoder(RerankSettings(), "release@1", Opened(lambda _: open_student(shop.student)))
+
+    async def work(made: QueryEncoder) -> None:
+        await made.prepare("release@2")
+        assert {"query_encoder", "pin_encoder"} <= set(vars(await made.students.get("release@2")))
+
+    with_encoder(made, work)
+
+
+def test_texts_that_nobody_waits_for_any_more_count_until_the_towers_are_done_with_them(
+    shop: Shop, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    given: list[int] = []
+
+    def slowly(bundle: StudentBundle, texts: Sequence[str]) -> Candidates:
+        given.append(len(texts))
+        go_on.wait(10)
+        return candidates_of_texts(bundle, texts)
+
+    async def story() -> None:
+        rerank = graph(shop, version, max_texts_in_flight=5, rank_reserve_ms=900)
+        await rerank.rank(asked(["pin-0"]))  # whose query is then in the cache
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        monkeypatch.setattr("serve_apps.rerank.query_encoder.candidates_of_texts", slowly)
+        for under_way in (2, 4, 4):
+            late = await rerank.rank(asked([None, None], ["red", "blue"], timeout_ms=1_000))
+            assert (late.degraded, rerank.encoder.texts_in_flight) == ("lexical", under_way)
+        with pytest.raises(Problem) as refused:
+            await rerank.embed(EmbeddingsRequest(input=["red", "blue"]))
+        assert refused.value.status == 429
+        go_on.set()
+        while rerank.encoder.texts_in_flight:
+            await asyncio.sleep(0.01)
+        assert given == [2], "what had not begun does nothing once nobody waits for it"
+        assert (await rerank.rank(asked([None, None], ["red", "blue"]))).degraded is None
+
+    asyncio.run(story())
 
 
 def test_capitals_stay_where_the_tower_sees_them_or_languages_do_not_agree() -> None:

@@ -13,6 +13,8 @@ from pinrank.student.export import read_card
 from serve_apps.rerank.answer import ranking
 from serve_apps.rerank.asked import Asked, Ranked
 from serve_apps.rerank.batches import Batches
+from serve_apps.rerank.by_ids import RankRequest, rank_answer
+from serve_apps.rerank.candidates import Candidates
 from serve_apps.rerank.deadline import Deadline
 from serve_apps.rerank.ingress import Rerank
 from tests.serve_apps.graph import Instead, asked, graph
@@ -74,6 +76,21 @@ def test_a_pin_that_no_store_holds_is_graded_by_its_text(rerank: Rerank) -> None
     assert ranked.graded.found == [False, True]
 
 
+def test_texts_that_stand_in_for_pins_are_encoded_up_to_the_limit_and_scored_by_their_words_beyond(shop: Shop) -> None:
+    rerank = graph(shop, read_card(shop.student).version, max_texts=3)
+    encode, given = rerank.ranker.encoder.candidates, []
+
+    async def noted(version: str, texts: list[str]) -> Candidates:
+        given.extend(texts)
+        return await encode(version, texts)
+
+    texts = [f"red sweater {number}" for number in range(6)]
+    ranked = rank(with_encoder(rerank, candidates=noted), asked([None, *map(str, range(5))], texts))
+    assert given == texts[:3]
+    assert (ranked.degraded, ranked.graded.graded_N.tolist()) == ("text,lexical", [True] * 3 + [False] * 3)
+    assert (ranked.graded.by_words_N[3:] > 0).all()
+
+
 def test_a_text_that_cannot_be_encoded_in_time_is_scored_by_its_words_and_comes_after_the_pins(rerank: Rerank) -> None:
     question = asked(["gone", None, "pin-1"], ["red sweater", "tax form", None], timeout_ms=BUDGET_MS)
     ranked = rank(with_encoder(rerank, candidates=late), question)
@@ -93,6 +110,15 @@ def test_without_the_pin_store_texts_are_graded_and_pins_keep_their_order(rerank
     ranked = rank(rerank, asked(["pin-2", "pin-1", None], [None, None, "red sweater"]))
     assert ranked.degraded == "input_order"
     assert ranking(ranked.graded).tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("lookup", [late, gone])
+def test_a_pin_that_nobody_could_look_up_is_not_called_missing(rerank: Rerank, lookup: Any) -> None:
+    rerank.ranker.pins = Instead(rerank.ranker.pins, {"lookup": lookup})
+    ranked = rank(rerank, asked(["pin-1", "gone"], [None, "red sweater"], timeout_ms=BUDGET_MS))
+    assert ranked.graded.found == [None, None]
+    told = rank_answer(RankRequest(query="red wool sweater", pin_ids=["pin-1", "gone"]), ranked, "an id")
+    assert "not_found" not in told
 
 
 @pytest.mark.parametrize("answer", [late, gone])

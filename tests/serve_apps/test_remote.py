@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from pinrank.errors import ModelError
 from serve_apps.rerank.remote import Remote
@@ -58,3 +58,13 @@ def test_a_call_whose_replica_dies_is_made_once_more_and_no_third_time() -> None
     handle = Handle(calls=[RayActorError(), RayActorError(), "ranked"])
     with pytest.raises(RayActorError):
         asyncio.run(Remote(handle).rank("question"))
+
+
+def test_an_error_of_ours_keeps_its_message_without_the_traceback_of_the_replica() -> None:
+    def told() -> Exception:
+        return RayTaskError("embed", "Traceback ... /srv/pinrank", ModelError("damaged")).as_instanceof_cause()
+
+    for raising in (Remote(Handle(calls=[told()])).rank("question"), Remote(Handle([told()])).prepare("student@1")):
+        with pytest.raises(ModelError) as raised:
+            asyncio.run(raising)
+        assert str(raised.value) == "damaged"

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from ray.exceptions import RayActorError
 
+from pinrank.errors import ModelError
 from pinrank.student.declaration import Declaration
 from pinrank.student.features import FeatureSpec, Order
 from serve_apps.rerank import front
@@ -158,6 +160,19 @@ def test_more_texts_than_may_be_under_way_get_a_429_and_ids_do_not(
     for documents in (["b"], [{"id": "b"}, {"id": "c"}]):
         admitted = ask("POST", "/v2/rerank", json={"query": "a", "documents": documents})
         assert admitted.status_code == 500  # past the limits, where nobody is
+
+
+@pytest.mark.parametrize("cause", [RayActorError(), ModelError("damaged")])
+def test_a_service_that_is_not_ready_says_when_to_come_again(
+    rerank: Rerank, ask: Callable[..., httpx.Response], cause: Exception
+) -> None:
+    async def prepare(version: str) -> None:
+        raise cause
+
+    rerank.ranker = SimpleNamespace(prepare=prepare)
+    response = ask("GET", "/ready")
+    assert refusal(response)[:2] == (503, "unavailable")
+    assert response.headers["retry-after"] == "1"
 
 
 def test_a_bug_is_answered_without_its_details(ask: Callable[..., httpx.Response], rerank: Rerank) -> None:

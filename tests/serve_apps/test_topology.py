@@ -73,6 +73,7 @@ def test_vectors_tokens_and_explanations_come_from_every_shape(apps: str) -> Non
         embedded = httpx.post(f"{apps}/{shape}/v1/embeddings", json={"input": ["red", "blue"], "dimensions": 8}).json()
         refused = httpx.post(f"{apps}/{shape}/v1/embeddings", json={"input": "red", "dimensions": 9})
         assert (refused.status_code, refused.json()["error_type"]) == (422, "invalid_request")
+        assert refused.json()["error"] == "dimensions: the student was trained for 8, 32, not 9"
         ranked = httpx.post(f"{apps}/{shape}/v1/rerank", json=BODY | {"explain": True}, timeout=30).json()
         best = ranked["results"][0]
         why = best["explanation"]
