@@ -84,7 +84,7 @@ def main(settings: GradeServed) -> Summary:
     served, bad = lists_of(settings, day)
     tables.write(pairs_of(served), str(settings.output / "sampled_pairs" / day_folder(day)), SAMPLED_PAIRS)
     graded = label(labelling_of(settings, day))
-    shown = shown_of(graded_days(settings, day))
+    shown = shown_of(graded_days(settings, day), read_card(str(settings.teacher)).calibration)
     report, today = report_of(shown, day, settings)
     beyond = alerts(today, settings.alert)
     for alert in beyond:

@@ -24,7 +24,7 @@ from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.precision import Precision
 from pinrank.student.encoder import TextEncoder
 from pinrank.tables import JUDGMENTS, PIN_TEXT, PINS, SAMPLED_PAIRS, SOFT_LABELS, read, write
-from pinrank.teacher.siblings import NEAR, SameImage, WeakPair, in_other_locales
+from pinrank.teacher.siblings import NEAR, SameImage, WeakPair, in_other_locales, without_known
 from pinrank.teacher.weak_labels import PinRow, as_soft_labels, capped, fit, scores, weak_pairs
 from pinrank.text import TextSettings, pin_text
 
@@ -51,13 +51,13 @@ def main(settings: GradeWeakly) -> Summary:
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS).filter(pc.field("split") == "train")
     sampled = read(f"{settings.tables}/sampled_pairs", SAMPLED_PAIRS)
     catalogue = read(f"{settings.tables}/pin_text", PIN_TEXT).to_pylist()
-    same = SameImage.of(read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist())
-    judged, asked = weak_pairs(judgments), weak_pairs(sampled)
     texts = {pin["pin_id"]: pin for pin in catalogue}
+    pins = read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist()
+    same = SameImage.of([pin for pin in pins if pin["pin_id"] in texts])
+    judged, asked = weak_pairs(judgments), weak_pairs(sampled)
     refuse_unknown_pins({pair.pin_id for pair in (*judged, *asked)} - texts.keys(), settings.tables)
-    known = set(judged)
     foreign = pairs_with_siblings(settings, judged, catalogue, same)
-    pairs = [pair for pair in dict.fromkeys((*asked, *foreign)) if pair not in known]
+    pairs = without_known((*asked, *foreign), judged)
     sources = [texts[pair.pin_id]["source"] or "" for pair in pairs]
     pairs = capped(pairs, sources, settings.max_pairs_per_source, settings.seed)
     counts = (len(judged), len(asked), len(foreign), len(pairs))

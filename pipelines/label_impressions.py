@@ -168,12 +168,13 @@ def earlier_folders(settings: LabelImpressions) -> list[Path]:
 
 
 def refuse_bad_grades(quarantined: int, total: int, settings: LabelImpressions) -> None:
-    """Raise ModelError when the teacher's logits are not finite for more than the allowed share of the pairs."""
+    """Raise ModelError when more than the allowed share of the pairs got no grade, or none that is finite."""
     if quarantined > settings.max_quarantined_share * total:
         raise ModelError(
-            f"{settings.teacher}: gives no finite grade to {quarantined} of {total} pairs, more than the allowed share "
-            f"{settings.max_quarantined_share:g}; they are in {settings.folder / shard_folder.QUARANTINE}. Grade in "
-            "float32 into another folder, or train the teacher again."
+            f"{settings.teacher}: {quarantined} of {total} pairs got no grade, more than the allowed share "
+            f"{settings.max_quarantined_share:g}; {settings.folder / shard_folder.QUARANTINE} has them with their "
+            "reasons. Where grades were not finite, grade in float32 into another folder, or train the teacher again; "
+            "where pairs ended the engine, mend their texts, or allow a larger --max_quarantined_share."
         )
 
 

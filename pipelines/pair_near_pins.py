@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from pinrank.backbones import resolve
+from pinrank.faults import refuse_unknown_pins
 from pinrank.pipeline import JobSettings, Summary, run
 from pinrank.precision import Precision
 from pinrank.student.encoder import TextEncoder
 from pinrank.tables import JUDGMENTS, PIN_TEXT, PINS, SAMPLED_PAIRS, read, write
-from pinrank.teacher.siblings import NEAR, SameImage, with_siblings_abroad
+from pinrank.teacher.siblings import NEAR, SameImage, with_siblings_abroad, without_known
 from pinrank.teacher.weak_labels import weak_pairs
 from pinrank.text import TextSettings, pair_key, pin_text
 
@@ -55,7 +56,8 @@ def main(settings: PairNearPins) -> Summary:
     judgments = read(f"{settings.tables}/judgments", JUDGMENTS).filter(pc.field("split") == "train")
     sampled = read(f"{settings.tables}/sampled_pairs", SAMPLED_PAIRS, ["query", "query_locale", "pin_id"])
     catalogue = {pin["pin_id"]: pin for pin in read(f"{settings.tables}/pin_text", PIN_TEXT).to_pylist()}
-    same = SameImage.of(read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist())
+    known_pins = read(f"{settings.tables}/pins", PINS, ["pin_id", "locale", "image_url"]).to_pylist()
+    same = SameImage.of([pin for pin in known_pins if pin["pin_id"] in catalogue])
     pins = {
         pin_id: {"source": pin["source"] or "", "text": pin_text(pin, settings.text)}
         for pin_id, pin in catalogue.items()
@@ -63,9 +65,9 @@ def main(settings: PairNearPins) -> Summary:
     encoder = TextEncoder.open(resolve(settings.backbone))
     encode = partial(encoder.encode, max_tokens=settings.text.max_tokens, precision=settings.precision)
     judged = weak_pairs(judgments)
+    refuse_unknown_pins({pair.pin_id for pair in judged} - catalogue.keys(), settings.tables)
     near = with_siblings_abroad(judged, pins, same, encode, settings.pairs_per_query, settings.seed)
-    known = {(pair.query, pair.pin_id) for pair in (*judged, *weak_pairs(sampled))}
-    pairs = [pair for pair in near if (pair.query, pair.pin_id) not in known]
+    pairs = without_known(near, (*judged, *weak_pairs(sampled)))
     log.info("%d near pairs, %d of them not judged or sampled", len(near), len(pairs))
     columns = {
         "pair_key": [pair_key(pair.query, pair.pin_id) for pair in pairs],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pinrank import durable
 from pinrank.durable import MountedFolder, exclusive, refuse_other_content, replace_folder, staging_of, write_text
 from pinrank.errors import CommitError, TableError
 
@@ -88,3 +89,18 @@ def test_a_child_that_inherited_the_lock_holds_it_on(tmp_path: Path):
 def test_a_uri_is_no_mounted_folder():
     with pytest.raises(ValidationError, match="mounted disk"):
         TypeAdapter(MountedFolder).validate_python("s3://bucket/teacher")
+
+
+def test_a_folder_that_takes_the_place_of_a_checkpoint_is_on_the_disk_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging, target = tmp_path / "new", tmp_path / "model"
+    (staging / "inner").mkdir(parents=True)
+    (staging / "card.json").write_text("{}")
+    (staging / "inner/weights").write_text("1")
+    done: list[str] = []
+    monkeypatch.setattr(durable, "sync", lambda path: done.append(str(path.relative_to(tmp_path))))
+    monkeypatch.setattr(durable, "replace_folder", lambda staging, target: done.append("replaced"))
+    durable.put_folder_in_place(staging, target)
+    assert set(done[:4]) == {"new", "new/card.json", "new/inner", "new/inner/weights"}
+    assert done[4:] == ["replaced", "."]

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 
-from pinrank.durable import put_in_place, replace_folder, staging_of
+from pinrank.durable import put_folder_in_place, put_in_place, replace_folder, staging_of
 from pinrank.errors import TableError
 
 NOT_ROWS = (".", "_", "manifest.json", "quarantine")
@@ -180,8 +180,8 @@ def put_file(data: pa.Table, path: str) -> None:
 def replaced(path: str, num_parts: int) -> Iterator[str]:
     """A folder for the files 0..num_parts - 1 of a table; when the block ends they take the place of what is at `path`.
 
-    On a local disk they do so in one rename, and a block that fails changes nothing. Raises TableError when the path
-    cannot be written, or holds something else than a table.
+    On a local disk they do so in one rename, synced, and a block that fails changes nothing. Raises TableError when the
+    path cannot be written, or holds something else than a table.
     """
     filesystem, inner = filesystem_of(path)
     try:
@@ -189,7 +189,7 @@ def replaced(path: str, num_parts: int) -> Iterator[str]:
             staging = staging_of(Path(inner))
             try:
                 yield str(staging)
-                replace_folder(staging, Path(inner))
+                put_folder_in_place(staging, Path(inner))
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
         else:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pinrank.errors import ParityError
@@ -24,6 +25,17 @@ def test_the_probe_lies_evenly_through_the_work(work: Work) -> None:
     assert len(pairs) == len(set(pairs)) == 16
     assert {query for query, _ in pairs} == {"q0", "q1", "q2", "q3"}
     assert len(pairs_to_grade(work, 36)) == len(pairs_to_grade(work, 1_000)) == 36
+
+
+def test_what_is_not_known_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    rows = work_rows(sampled(*((f"q{n}", pin) for n in range(4) for pin in PINS)), pin_texts(**PINS))
+    logits = [None if number == 2 else [0.0] * 5 for number in range(rows.num_rows)]
+    place = rows.column_names.index("logits")
+    work = write(tmp_path, rows.set_column(place, "logits", pa.array(logits, rows.schema.field("logits").type)))
+    assert pairs_to_grade(work, 4) == [(rows["query"][2].as_py(), rows["pin_text"][2].as_py())]
+    known = pa.array([[0.0] * 5] * rows.num_rows, rows.schema.field("logits").type)
+    (tmp_path / "all").mkdir()
+    assert pairs_to_grade(write(tmp_path / "all", rows.set_column(place, "logits", known)), 4) == []
 
 
 def test_an_engine_within_the_tolerance_may_grade(work: Work, tiny_teacher_dir: Path) -> None:

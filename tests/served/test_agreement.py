@@ -11,6 +11,7 @@ from pinrank.served.agreement import METRICS, SegmentSettings, Shown, days, head
 from pinrank.served.lists import ServedList, table_of
 from pinrank.served.pairs import pairs_of
 from pinrank.tables import SOFT_LABELS
+from pinrank.teacher.calibration import Calibration
 from pinrank.text import normalise_query
 from tests.served.rows import DAY, served_list
 
@@ -34,7 +35,7 @@ def labelled(served: pa.Table, levels: dict[tuple[str, str], int]) -> pa.Table:
 
 def shown(lists: list[ServedList], levels: dict[tuple[str, str], int], day: datetime.date = DAY) -> Shown:
     served = table_of(lists)
-    return shown_of([(day, served, labelled(served, levels))])
+    return shown_of([(day, served, labelled(served, levels))], Calibration())
 
 
 def test_a_student_that_says_what_the_teacher_says_agrees_fully() -> None:
@@ -97,7 +98,16 @@ def many() -> Shown:
         ]
         served = table_of(lists)
         parts.append((day, served, labelled(served, {(query, "p0"): 5 for query in queries})))
-    return shown_of(parts)
+    return shown_of(parts, Calibration())
+
+
+def test_the_teacher_is_as_sure_as_its_calibration_says() -> None:
+    """With a temperature of 20 its likeliest level has e / (e + 4), its score of a 5 is 0.628, of a 1 0.372."""
+    lists = [served_list("1", query="q", pin_ids=("a", "b"), positions=(0, 1), scores=(0.628, 0.372), levels=(5, 1))]
+    served = table_of(lists)
+    graded = (DAY, served, labelled(served, {("q", "a"): 5, ("q", "b"): 1}))
+    assert measure(shown_of([graded], Calibration(temperature=20.0)), ONCE)["drift_levels"].value < 0.002
+    assert measure(shown_of([graded], Calibration()), ONCE)["drift_levels"].value > 1
 
 
 def test_segments_are_head_and_tail_locales_and_releases_with_enough_lists() -> None:

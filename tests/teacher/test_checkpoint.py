@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.optim import PagedAdamW32bit
 from torch import nn
 
 from pinrank.teacher import checkpoint
@@ -40,6 +41,23 @@ def test_the_next_steps_are_those_of_a_run_that_never_stopped(tmp_path: Path) ->
         step(module, optimizer, number)
         step(again, its_optimizer, number)
     assert torch.equal(module.weight, again.weight)
+
+
+def test_what_bitsandbytes_hides_from_others_is_kept(tmp_path: Path) -> None:
+    def paged(seed: int) -> tuple[torch.optim.Optimizer, nn.Parameter]:
+        torch.manual_seed(seed)
+        weight = nn.Parameter(torch.randn(2, 3))
+        return PagedAdamW32bit([weight]), weight
+
+    optimizer, weight = paged(0)
+    optimizer.state[weight] = {"step": 7, "state1": torch.full((2, 3), 0.5), "state2": torch.full((2, 3), 0.25)}
+    checkpoint.save(tmp_path, Progress(step=7), nn.ParameterDict({"weight": weight}), optimizer)
+    again, its_weight = paged(1)
+    checkpoint.resume(tmp_path, nn.ParameterDict({"weight": its_weight}), again)
+    found = again.state[its_weight]
+    assert found["step"] == 7
+    assert (found["state1"].unique().tolist(), found["state2"].unique().tolist()) == ([0.5], [0.25])
+    assert torch.equal(its_weight, weight)
 
 
 def test_without_a_checkpoint_a_run_starts_at_nothing(tmp_path: Path) -> None:

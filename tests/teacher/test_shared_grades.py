@@ -23,6 +23,8 @@ PIN_TEXT = pa.table(
     }
 )
 
+FINGERPRINTS = dict(zip(PIN_TEXT["pin_id"].to_pylist(), PIN_TEXT["fingerprint"].to_pylist(), strict=True))
+
 
 def labels(*pairs: tuple[str, str, str]) -> pa.Table:
     """(query, locale, pin) with logits that count up, teacher and weight."""
@@ -37,7 +39,7 @@ def labels(*pairs: tuple[str, str, str]) -> pa.Table:
             "logits": [float(number)] * 5,
             "num_tokens": 7,
             "teacher": "teacher@1",
-            "fingerprint": "x",
+            "fingerprint": FINGERPRINTS.get(pin_id, "x"),
         }
         for number, (query, locale, pin_id) in enumerate(pairs)
     ]
@@ -76,3 +78,9 @@ def test_what_is_shared_does_not_depend_on_the_order_of_the_rows() -> None:
     assert one.equals(other)
     assert set(one["pin_id"].to_pylist()) == {"cat@de", "cat@fr"}
     np.testing.assert_array_equal(np.sort(logits_of(one)[:, 0]), np.arange(20))
+
+
+def test_the_grade_of_a_text_that_has_changed_since_is_not_shared() -> None:
+    given = labels(("kitten", "en", "cat"))
+    earlier = given.set_column(given.column_names.index("fingerprint"), "fingerprint", [["of last week"]])
+    assert shared(earlier, SAME, PIN_TEXT, most=2, seed=0).num_rows == 0

@@ -57,11 +57,17 @@ def needs_probe(kind: str, engine: EngineSettings, settings: ParitySettings) -> 
 
 
 def pairs_to_grade(work: Work, most: int) -> list[tuple[str, str]]:
-    """At most so many (query, pin text) whose grade is not known, from shards that lie evenly through the work."""
+    """At most so many (query, pin text) whose grade is not known, from shards that lie evenly through the work.
+
+    Where these hold none, from the first of the others that does: none are found only where every grade is known.
+    """
     found: list[tuple[str, str]] = []
     rows_per_shard = work.shards[0].stop
     num_shards = min(len(work.shards), max(FEWEST_SHARDS, -(-most // rows_per_shard)), most)
-    for number in np.linspace(0, len(work.shards) - 1, num_shards).astype(int).tolist():
+    spread = np.linspace(0, len(work.shards) - 1, num_shards).astype(int).tolist()
+    for number in (*spread, *(other for other in range(len(work.shards)) if other not in spread)):
+        if found and number not in spread:
+            break
         rows = work.rows(number)
         unknown = rows.filter(rows.column("logits").is_null())
         wanted = -(-most // num_shards)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pinrank import training_run
 from pinrank.backbones import content_of, refuse_foreign_code
-from pinrank.durable import refuse_other_content, replace_folder
+from pinrank.durable import put_folder_in_place, refuse_other_content
 from pinrank.errors import ModelError
 from pinrank.model_card import CARD
 from pinrank.search_embedding.export import SearchEmbeddingCard, read_card
@@ -66,7 +66,7 @@ def train(
         pq.write_table(pairs, run.pairs)
         pq.write_table(candidates, run.candidates)
         training_run.fit(_work, run.model_dump(mode="json"), "search_embedding", settings, work, folder)
-        replace_folder(work / PUBLISHED, target)
+        put_folder_in_place(work / PUBLISHED, target)
     return read_card(target)
 
 

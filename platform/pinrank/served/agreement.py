@@ -25,6 +25,7 @@ from pinrank.evaluation import metrics, significance
 from pinrank.evaluation.comparison import BootstrapSettings, Figure, Section, section_of
 from pinrank.evaluation.report import Measured
 from pinrank.soft_labels import logits_of
+from pinrank.teacher.calibration import Calibration
 from pinrank.text import normalise_query, pair_keys
 
 Floats = NDArray[np.float64]
@@ -76,26 +77,30 @@ class Shown:
         return Shown(**found)
 
 
-def shown_of(days: Sequence[tuple[datetime.date, pa.Table, pa.Table]]) -> Shown:
-    """Days of SERVED joined with their SOFT_LABELS; a pin that the teacher did not grade is left out."""
-    parts = [_joined(day, served, labels) for day, served, labels in days]
+def shown_of(days: Sequence[tuple[datetime.date, pa.Table, pa.Table]], calibration: Calibration) -> Shown:
+    """Days of SERVED joined with their SOFT_LABELS; a pin that the teacher did not grade is left out.
+
+    calibration: the teacher's, by which its logits become probabilities, as the student's were before they were served.
+    """
+    parts = [_joined(day, served, labels, calibration) for day, served, labels in days]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name in ("lists_N", "queries_N"):
         columns[name] = np.unique(columns[name], return_inverse=True)[1].astype(np.int64)
     return Shown(**columns)
 
 
-def _joined(day: datetime.date, served: pa.Table, labels: pa.Table) -> dict[str, np.ndarray]:
+def _joined(day: datetime.date, served: pa.Table, labels: pa.Table, calibration: Calibration) -> dict[str, np.ndarray]:
     place_of = {key: place for place, key in enumerate(labels["pair_key"].to_pylist())}
     queries = served["query"].to_pylist()
     places = [place_of.get(key, -1) for key in pair_keys(queries, served["pin_id"].to_pylist())]
     rows = np.flatnonzero(np.asarray(places, dtype=np.int64) >= 0)
-    of_teacher_NL = levels.probabilities(logits_of(labels)[np.asarray(places, dtype=np.int64)[rows]])
+    logits_NL = logits_of(labels)[np.asarray(places, dtype=np.int64)[rows]]
     served = served.take(rows)
 
     def strings(name: str) -> Strings:
         return np.asarray([value or "" for value in served[name].to_pylist()], dtype=np.str_)
 
+    of_teacher_NL = levels.probabilities(calibration.calibrated(logits_NL, strings("query_locale")))
     return {
         "days_N": np.full(len(rows), day.isoformat()),
         "lists_N": strings("list_id"),

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pinrank import parquet, training_run
 from pinrank.backbones import refuse_foreign_code
 from pinrank.cluster import ClusterSettings
-from pinrank.durable import refuse_other_content, replace_folder
+from pinrank.durable import put_folder_in_place, refuse_other_content
 from pinrank.errors import ModelError, TableError
 from pinrank.faults import Fault, Rows, refuse_too_many
 from pinrank.model_card import CARD
@@ -125,7 +125,7 @@ def train(
         training_run.fit(_work, run.model_dump(mode="json"), "student", settings, work, folder)
         _set_aside(learnt, work / PUBLISHED)
         card = seal(work / PUBLISHED, replace(sealing, tables=inputs.tables))
-        replace_folder(work / PUBLISHED, target)
+        put_folder_in_place(work / PUBLISHED, target)
     return card
 
 

@@ -52,7 +52,7 @@ def load_trained(module: nn.Module, weights: dict[str, Tensor]) -> None:
 
 def save(folder: Path, progress: Progress, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Replace the checkpoint by the present state."""
-    told = optimizer.state_dict()
+    told = torch.optim.Optimizer.state_dict(optimizer)  # bitsandbytes' own hides tensors a level deeper
     tensors = {f"weights/{name}": weight for name, weight in trained_weights(module).items()}
     numbers: dict[str, dict[str, Any]] = {}
     for parameter, of_parameter in told["state"].items():

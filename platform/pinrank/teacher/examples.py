@@ -107,8 +107,8 @@ def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSett
     changed = sum(row["fingerprint"] != fingerprints[row["pin_id"]] for row in rows)
     if changed:
         raise TableError(
-            f"weak_labels: {changed} rows grade another text of their pin than pin_text has today. Run "
-            "python -m pipelines.grade_weakly again."
+            f"weak_labels: {changed} rows grade another text of their pin than pin_text has today. Run the "
+            "job again that wrote them: grade_weakly, or label_impressions of another teacher."
         )
     targets_NL = probabilities(logits_of(weak_labels))
     wanted = pin_text_rows.filter(pc.is_in(pin_text_rows.column("pin_id"), pa.array({row["pin_id"] for row in rows})))

@@ -14,7 +14,8 @@ def shared(labels: pa.Table, same: SameImage, pin_text: pa.Table, most: int, see
 
     labels: SOFT_LABELS. Of a pin's siblings, `most` get the grade, those with the smallest hashes of their pairs; none
     that has a row in `labels`, has no row in pin_text (pin_id, source, fingerprint), or has got the grade of an earlier
-    pair. Pairs are taken by their keys.
+    pair. Pairs are taken by their keys; one whose pin has another text today than the one that was graded shares
+    nothing.
     """
     labels = labels.sort_by("pair_key")
     texts = {row["pin_id"]: row for row in pin_text.to_pylist()}
@@ -22,9 +23,10 @@ def shared(labels: pa.Table, same: SameImage, pin_text: pa.Table, most: int, see
     rows: list[int] = []
     pins: list[str] = []
     keys: list[str] = []
-    names = ("query", "query_locale", "pin_id")
-    for row, (query, locale, pin_id) in enumerate(zip(*(labels[name].to_pylist() for name in names), strict=True)):
-        if same.locale_of.get(pin_id) != locale:
+    names = ("query", "query_locale", "pin_id", "fingerprint")
+    given = zip(*(labels[name].to_pylist() for name in names), strict=True)
+    for row, (query, locale, pin_id, fingerprint) in enumerate(given):
+        if same.locale_of.get(pin_id) != locale or texts.get(pin_id, {}).get("fingerprint") != fingerprint:
             continue
         able = {pair_key(query, other): other for other in same.foreign(pin_id) if other in texts}
         free = [key for key in able if key not in taken]

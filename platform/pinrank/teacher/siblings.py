@@ -8,7 +8,7 @@ Letters: Q queries, P pins, D vector.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,6 +122,17 @@ def with_siblings_abroad(
         for query, rows in zip(queries, near, strict=True):
             found.extend(WeakPair(query, locale, pin_ids[row]) for row in rows)
     return found
+
+
+def without_known(pairs: Iterable[WeakPair], known: Iterable[WeakPair]) -> list[WeakPair]:
+    """The first pair of every key that no known pair has. Spellings of a query are one, as in the tables."""
+    found = {pair_key(pair.query, pair.pin_id): None for pair in known}
+    first: list[WeakPair] = []
+    for pair in pairs:
+        if (key := pair_key(pair.query, pair.pin_id)) not in found:
+            found[key] = None
+            first.append(pair)
+    return first
 
 
 def chosen(pin_ids: Sequence[str], query: str, seed: int) -> str:

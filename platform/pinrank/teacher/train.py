@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pinrank import training_run
 from pinrank.backbones import refuse_foreign_code
-from pinrank.durable import refuse_other_content, replace_folder
+from pinrank.durable import put_folder_in_place, refuse_other_content
 from pinrank.model_card import CARD
 from pinrank.teacher.card import TeacherCard, read_card
 from pinrank.teacher.run import PUBLISHED, TrainingRun
@@ -61,7 +61,7 @@ def train(
             tracked=tracked(tracking, identity, name, target, work, settings),
         )
         training_run.fit(_work, run.model_dump(mode="json"), "teacher", settings, work, folder)
-        replace_folder(work / PUBLISHED, target)
+        put_folder_in_place(work / PUBLISHED, target)
     return read_card(folder)
 
 
