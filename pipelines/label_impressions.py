@@ -157,7 +157,7 @@ def job_of(settings: LabelImpressions, grading: Grading, prepared: Prepared, ope
     probe = None
     if to_grade and needs_probe(kind, settings.engine, settings.parity):
         pairs = pairs_to_grade(prepared.work, settings.parity.pairs)
-        probe = in_a_task(probe_of, teacher, pairs, settings.engine.dtype, settings.parity)
+        probe = in_a_task(probe_of, teacher, pairs, settings.engine.dtype, settings.parity, max_calls=1)
     return Job(settings.folder, teacher, settings.engine, grading, to_grade, probe, opening)
 
 

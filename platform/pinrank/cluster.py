@@ -25,6 +25,10 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
 """Threads that wait for each other sleep. By default they spin, and when anything else wants one of the cores (Ray's
 own processes do), a training step waits for a spinning thread's time slice at every parallel region."""
 
+OWN_GPUS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+"""A process that reserves no GPU sees none. By default Ray leaves it all of its machine's, and whatever then takes one
+takes memory from the engine that reserved it."""
+
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 """For training workers: glibc keeps what a step has freed. By default every large tensor is mapped anew, and the kernel
 zeroes its pages at every step."""
@@ -99,7 +103,7 @@ def start_local(settings: ClusterSettings) -> None:
             num_cpus=settings.num_cpus,
             object_store_memory=settings.object_store_bytes,
             include_dashboard=settings.dashboard,
-            runtime_env={"env_vars": {"PYTHONPATH": _python_path(), **QUIET_THREADS}},
+            runtime_env={"env_vars": {"PYTHONPATH": _python_path(), **QUIET_THREADS, **OWN_GPUS}},
         )
     log.info("started a local Ray session with %s CPUs", ray.cluster_resources().get("CPU"))
 
