@@ -60,9 +60,9 @@ def test_a_student_without_a_backbone_is_refused_before_anything_is_read_or_enco
     tiny_settings: StudentSettings, rows: list[dict[str, str]], tmp_path: Path
 ) -> None:
     words = HashedWords(100)
-    with pytest.raises(ModelError, match="--towers false"):
+    with pytest.raises(ModelError, match="--no-towers"):
         write(TextEncoder(HashedTower(words, 8), words), 16, tmp_path / "tower")
     published(tiny_settings.model_copy(update={"backbone": "hashed/100"}), rows, tmp_path / "student", None)
     settings = EmbedTexts(tables=str(tmp_path / "none"), student=tmp_path / "student", output=tmp_path / "texts")
-    with pytest.raises(ModelError, match=r"encoder: this tower is no Hugging Face model\..*--towers false"):
+    with pytest.raises(ModelError, match=r"encoder: this tower is no Hugging Face model\..*--no-towers"):
         embed_texts(settings)

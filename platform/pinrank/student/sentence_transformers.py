@@ -67,7 +67,7 @@ def write(encoder: "TextEncoder", max_tokens: int, folder: Path) -> None:
 
 
 def _foreign(tower: str) -> ModelError:
-    return ModelError(f"{tower}: this tower is no Hugging Face model. Leave its folder out: --towers false.")
+    return ModelError(f"{tower}: this tower is no Hugging Face model. Leave its folder out: --no-towers.")
 
 
 def _write_pooling(tower: Any, folder: Path) -> None:

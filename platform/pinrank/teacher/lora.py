@@ -65,7 +65,7 @@ def refuse_if_changed(trained_NL: NDArray[np.float32], merged_NL: NDArray[np.flo
         raise ParityError(
             f"the merged teacher is not the one that was trained: a probability changed by {change:.4f} (at most "
             f"{MOST_CHANGE}), {agreement:.1%} of {len(found)} pairs kept their level (at least {LEAST_AGREEMENT:.0%}). "
-            "Nothing was published. Train with --teacher.lora.quantise false, or a smaller learning rate."
+            "Nothing was published. Train with --no-teacher.lora.quantise, or a smaller learning rate."
         )
 
 
