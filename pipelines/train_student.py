@@ -47,6 +47,7 @@ from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
 from pinrank.student.train import Labels, train
 from pinrank.tracking import TrackingSettings
+from pinrank.unseen import held_out_queries
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +92,12 @@ class TrainStudent(JobSettings):
 def main(settings: TrainStudent) -> Summary:
     """Look at the labels, read the judgments, train, publish."""
     inputs = inputs_of(read_declaration(settings.feature_spec), settings.tables, settings.words)
-    files = find(settings.soft_labels, settings.max_soft_labels, settings.allow_mixed_teachers)
+    judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
+    held_out = held_out_queries(judgments)
+    files = find(settings.soft_labels, settings.max_soft_labels, settings.allow_mixed_teachers, held_out)
     pin_text = tables.read(f"{settings.tables}/pin_text", tables.PIN_TEXT)
     if settings.lexical:
         inputs = replace(inputs, lexical=collection.open_for(settings.lexical, pin_text, settings.words))
-    judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS)
     weight = settings.student.human_weight
     of_train = of_split(judgments, "train", settings.max_judgments_per_source)
     human = human_examples(of_train.slice(0, None if weight else 0), pin_text, weight)
@@ -114,7 +116,12 @@ def main(settings: TrainStudent) -> Summary:
         rows_in=files.num_rows,
         rows_out=card.lineage["num_soft_labels"],
         quarantined=card.lineage["num_unusable_labels"],
-        details={"student": card.version, "metrics": card.metrics, "judgments": human.num_rows},
+        details={
+            "student": card.version,
+            "metrics": card.metrics,
+            "judgments": human.num_rows,
+            "labels_of_held_out_queries": files.num_held_out,
+        },
     )
 
 

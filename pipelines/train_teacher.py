@@ -26,6 +26,7 @@ from pinrank.teacher.judge import publish_judge
 from pinrank.teacher.settings import TeacherSettings
 from pinrank.teacher.train import train
 from pinrank.tracking import TrackingSettings
+from pinrank.unseen import held_out_queries
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def main(settings: TrainTeacher) -> Summary:
     log.info("training on %d of %d judged pairs", examples.num_rows, judgments.num_rows)
     rows_in = judgments.num_rows
     if settings.weak_labels:
-        weak = weak_examples(read_labels(settings.weak_labels), pin_text, settings.teacher.text)
+        held_out = held_out_queries(judgments)
+        weak = weak_examples(read_labels(settings.weak_labels), pin_text, settings.teacher.text, held_out)
         log.info("and first on %d weakly graded pairs", weak.num_rows)
         examples, rows_in = pa.concat_tables([weak, examples]), rows_in + weak.num_rows
     if settings.teacher.num_workers:

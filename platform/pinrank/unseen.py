@@ -46,6 +46,15 @@ def held_out_queries(judgments: pa.Table) -> frozenset[str]:
     return frozenset(normalise_query(query) for query in held.column("query").unique().to_pylist())
 
 
+def of_queries(queries: pa.ChunkedArray, wanted: frozenset[str]) -> NDArray[np.bool_]:
+    """Which rows, in any spelling, have one of some normalised queries: bool[N]."""
+    if not wanted:
+        return np.zeros(len(queries), dtype=bool)
+    distinct = queries.unique()
+    is_wanted_U = np.asarray([normalise_query(query) in wanted for query in distinct.to_pylist()], dtype=bool)
+    return np.asarray(is_wanted_U[pc.index_in(queries, value_set=distinct).to_numpy()], dtype=bool)
+
+
 def may_be_seen(pin_ids: pa.ChunkedArray, queries: pa.ChunkedArray, forbidden: Unseen) -> NDArray[np.bool_]:
     """Which (pin, normalised query) rows count."""
     held_out = pc.is_in(queries, pa.array(sorted(forbidden.queries), pa.string()))

@@ -105,3 +105,13 @@ def test_the_stamp_changes_with_any_value_and_not_with_the_path(tmp_path: Path):
     stamps = [find([str(tmp_path / str(number))]).stamp for number in range(4)]
     assert stamps[0] == stamps[1]
     assert len(set(stamps)) == 3
+
+
+def test_nothing_is_learnt_of_a_query_that_has_come_to_dev_or_test_since(tmp_path: Path):
+    write(labels("a", " B ", "c"), str(tmp_path), SOFT_LABELS)
+    files = find([str(tmp_path)], held_out=frozenset({"b"}))
+    assert (kept(files).keys(), files.num_held_out) == ({"a", "c"}, 1)
+    assert files.sample["query"].to_pylist() and " B " not in files.sample["query"].to_pylist()
+    assert files.stamp != find([str(tmp_path)]).stamp == find([str(tmp_path)], held_out=frozenset({"z"})).stamp
+    with pytest.raises(TableError, match="every soft label is of a query of dev or test"):
+        find([str(tmp_path)], held_out=frozenset({"a", "b", "c"}))

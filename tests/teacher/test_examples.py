@@ -9,7 +9,7 @@ from pinrank.errors import JudgmentError, TableError
 from pinrank.tables import JUDGMENTS, PIN_TEXT, SOFT_LABELS
 from pinrank.teacher.examples import EXAMPLES, judged_examples, tokenised, weak_examples
 from pinrank.teacher.tokens import PairTokenizer
-from pinrank.text import TextSettings
+from pinrank.text import TextSettings, normalise_query
 
 
 def judgments(*rows: tuple[str, str, str]) -> pa.Table:
@@ -76,6 +76,13 @@ def test_a_soft_label_becomes_an_example_with_its_softmax_as_target():
     (row,) = weak_examples(weak_label("a", [0.0, 0.0, 0.0, 0.0, 100.0]), PINS, TEXT).to_pylist()
     assert (row["split"], row["pin_id"], row["level"]) == ("weak", "a", 5)
     assert row["target"] == pytest.approx([0, 0, 0, 0, 1])
+
+
+def test_a_soft_label_of_a_query_that_has_come_to_dev_or_test_is_left_out():
+    label = weak_label("a", [0.0] * 5)
+    query = normalise_query(label["query"][0].as_py())
+    assert weak_examples(label, PINS, TEXT, frozenset({"another"})).num_rows == 1
+    assert weak_examples(label, PINS, TEXT, frozenset({query})).num_rows == 0
 
 
 def test_a_soft_label_of_an_unknown_or_changed_pin_is_refused():

@@ -41,6 +41,7 @@ from pinrank.student.publish import Sealing
 from pinrank.student.settings import StudentSettings
 from pinrank.student.tower_folder import towers_content
 from pinrank.student.train import Labels, train
+from pinrank.unseen import held_out_queries
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +137,10 @@ def task_of(judgments: pa.Table, pin_text: pa.Table, split: str, most: int | Non
 
 
 def labels_of(settings: StudentTrialSettings, most: int | None = None) -> LabelFiles:
-    """The soft labels, or `most` of them by the hashes of their keys: a smaller sample lies in every larger one."""
-    return find(settings.soft_labels, most, settings.allow_mixed_teachers)
+    """The soft labels that may be learnt, or `most` of them by the hashes of their keys: a smaller sample lies in every
+    larger one."""
+    judgments = tables.read(f"{settings.tables}/judgments", tables.JUDGMENTS, ["query", "split"])
+    return find(settings.soft_labels, most, settings.allow_mixed_teachers, held_out_queries(judgments))
 
 
 def try_cell(cell: Cell, data: StudentData, settings: StudentTrialSettings) -> Tried:

@@ -20,6 +20,7 @@ from pinrank.logs import Stretch, cut, num_rows, pieces
 from pinrank.parquet import cast
 from pinrank.soft_labels import label_folders, logits_of
 from pinrank.tables import SOFT_LABELS, faults
+from pinrank.unseen import of_queries
 
 ROWS_PER_STRETCH = 16_384
 """Rows that are read, joined and tokenised as one unit; one row group of a file where that is larger."""
@@ -35,8 +36,9 @@ Weights = NDArray[np.float32]
 class LabelFiles:
     """Soft labels on disk, and which of them are learnt.
 
-    kept_N: neither labelled again later, nor beyond the wanted number. weight_N: impressions that each row stands for,
-    NaN where it does not say. sample: kept rows, chosen by key. stamp: 16 hex digits that change with any row.
+    kept_N: neither labelled again later, nor of a held-out query, nor beyond the wanted number. weight_N: impressions
+    that each row stands for, NaN where it does not say. sample: kept rows, chosen by key. num_held_out: rows that a
+    held-out query costs. stamp: 16 hex digits that change with any row and with what is held out of them.
     """
 
     folders: tuple[str, ...]
@@ -45,6 +47,7 @@ class LabelFiles:
     weight_N: Weights
     teachers: tuple[str, ...]
     sample: pa.Table
+    num_held_out: int
     stamp: str
 
     @property
@@ -63,6 +66,8 @@ class _Seen:
     """What is remembered of the rows, piece by piece."""
 
     sampled_until: np.uint64
+    held_out: frozenset[str]
+    is_held_out: list[Kept] = field(default_factory=list)
     keys: list[Hashes] = field(default_factory=list)
     weights: list[Weights] = field(default_factory=list)
     sources: list[NDArray[np.int32]] = field(default_factory=list)
@@ -76,6 +81,10 @@ class _Seen:
         for part in (keys_N, repeated_hashes(rows["fingerprint"]), repeated_hashes(rows["teacher"]), weight_N):
             self.digest.update(part.tobytes())
         self.digest.update(logits_of(rows).tobytes())
+        is_held_out_N = of_queries(rows["query"], self.held_out)
+        if is_held_out_N.any():
+            self.digest.update(is_held_out_N.tobytes())
+        self.is_held_out.append(is_held_out_N)
         self.keys.append(keys_N)
         self.weights.append(weight_N)
         self.sources.append(np.full(len(keys_N), source, dtype=np.int32))
@@ -83,12 +92,18 @@ class _Seen:
         self.samples.append(rows.filter(pa.array(keys_N <= self.sampled_until)))
 
 
-def find(folders: Sequence[str], most: int | None = None, allow_mixed_teachers: bool = False) -> LabelFiles:
+def find(
+    folders: Sequence[str],
+    most: int | None = None,
+    allow_mixed_teachers: bool = False,
+    held_out: frozenset[str] = frozenset(),
+) -> LabelFiles:
     """Look at all soft labels; a folder holds those of one job, or a folder a day.
 
     Of a pair that was labelled more than once, the latest day of the last folder counts. `most` keeps those whose keys
-    have the smallest hashes. Raises TableError when a row breaks a rule of the table, when there is none, or when
-    several teachers graded and that is not allowed.
+    have the smallest hashes. held_out: normalised queries (`unseen.held_out_queries`) of which nothing may be learnt:
+    one can have come to dev or test after it was sampled. Raises TableError when a row breaks a rule of the table, when
+    none is left, or when several teachers graded and that is not allowed.
     """
     where = ", ".join(folders)
     sources = [source for folder in folders for source in label_folders(folder)]
@@ -96,7 +111,7 @@ def find(folders: Sequence[str], most: int | None = None, allow_mixed_teachers: 
     total = sum(num_rows(each) for each in stretches)
     if not total:
         raise TableError(f"{where}: holds no soft label, so there is nothing to learn. Run label_impressions.")
-    seen = _Seen(np.uint64(min(1.0, 2 * SAMPLED_ROWS / total) * (2**64 - 2**11)))
+    seen = _Seen(np.uint64(min(1.0, 2 * SAMPLED_ROWS / total) * (2**64 - 2**11)), held_out)
     for source, of_source in enumerate(stretches):
         for stretch in of_source:
             for rows in rows_of(stretch):
@@ -123,6 +138,14 @@ def rows_of(stretch: Stretch) -> Iterator[pa.Table]:
 def _chosen(seen: _Seen, folders: tuple[str, ...], stretches: tuple[Stretch, ...], most: int | None) -> LabelFiles:
     keys_N = np.concatenate(seen.keys)
     kept_N = _latest(keys_N, np.concatenate(seen.sources), ", ".join(folders))
+    is_held_out_N = np.concatenate(seen.is_held_out)
+    num_held_out = int((kept_N & is_held_out_N).sum())
+    kept_N &= ~is_held_out_N
+    if not kept_N.any():
+        raise TableError(
+            f"{', '.join(folders)}: every soft label is of a query of dev or test, so there is nothing to learn. "
+            "Sample and label again."
+        )
     if most is not None and kept_N.sum() > most:
         kept_N &= keys_N <= np.partition(keys_N[kept_N], most - 1)[most - 1]
     sample = pa.concat_tables(seen.samples).filter(pa.array(kept_N[keys_N <= seen.sampled_until]))
@@ -133,6 +156,7 @@ def _chosen(seen: _Seen, folders: tuple[str, ...], stretches: tuple[Stretch, ...
         weight_N=np.concatenate(seen.weights),
         teachers=tuple(sorted(seen.teachers)),
         sample=sample.take(pa.array(np.argsort(column_hashes(sample["pair_key"]))[:SAMPLED_ROWS])),
+        num_held_out=num_held_out,
         stamp=seen.digest.hexdigest(),
     )
 

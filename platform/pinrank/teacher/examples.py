@@ -17,6 +17,7 @@ from pinrank.teacher import targets as distributions
 from pinrank.teacher.settings import Targets
 from pinrank.teacher.tokens import PairTokenizer, Prompt
 from pinrank.text import FIELDS, TextSettings, packed
+from pinrank.unseen import of_queries
 
 EXAMPLES = pa.schema(
     [
@@ -94,11 +95,15 @@ def judged_examples(
     return pa.Table.from_pylist(examples, schema=EXAMPLES)
 
 
-def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSettings) -> pa.Table:
+def weak_examples(
+    weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSettings, held_out: frozenset[str] = frozenset()
+) -> pa.Table:
     """Soft labels of any ranker (SOFT_LABELS) as EXAMPLES whose target is their softmax.
 
-    Raises TableError when a pin has no text row, or another text than the one that was graded.
+    held_out: normalised queries whose labels are left out (`unseen.held_out_queries`). Raises TableError when a pin has
+    no text row, or another text than the one that was graded.
     """
+    weak_labels = weak_labels.filter(pa.array(~of_queries(weak_labels["query"], held_out)))
     fingerprints = dict(
         zip(*(pin_text_rows.column(name).to_pylist() for name in ("pin_id", "fingerprint")), strict=True)
     )
@@ -111,7 +116,8 @@ def weak_examples(weak_labels: pa.Table, pin_text_rows: pa.Table, text: TextSett
             "job again that wrote them: grade_weakly, or label_impressions of another teacher."
         )
     targets_NL = probabilities(logits_of(weak_labels))
-    wanted = pin_text_rows.filter(pc.is_in(pin_text_rows.column("pin_id"), pa.array({row["pin_id"] for row in rows})))
+    shown = pa.array({row["pin_id"] for row in rows}, pa.string())
+    wanted = pin_text_rows.filter(pc.is_in(pin_text_rows.column("pin_id"), shown))
     pins = {row["pin_id"]: packed(row, text) for row in wanted.select(["pin_id", *FIELDS]).to_pylist()}
     examples = [
         {**row, "query_id": row["query"], "pin": pins[row["pin_id"]], "split": WEAK, "level": level, "target": target}
