@@ -12,7 +12,7 @@ from pinrank.errors import TableError
 from pinrank.parquet import write_folder
 from pinrank.student.declaration import Declaration
 from pinrank.student.feature_tables import open_tables
-from pinrank.student.features import FeatureSpec
+from pinrank.student.features import FeatureSpec, raw_numbers
 from pinrank.student.fit import features_of, fit
 from tests.student.featured import declaration, examples, write_tables
 
@@ -45,6 +45,20 @@ def test_numbers_have_mean_zero_and_deviation_one_over_the_pairs_that_have_them(
     texts = pair[:, : len(declaration().lexical_names)]
     np.testing.assert_allclose(texts.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(texts.std(axis=0), 1, atol=1e-4)
+
+
+def test_columns_are_counted_over_all_pairs_in_whatever_pieces_they_come(tmp_path: Path) -> None:
+    queries, pin_ids = list(QUERIES), [pin["pin_id"] for pin in PINS]
+    tables = open_tables(declaration(), str(write_tables(tmp_path, queries, pin_ids)))
+    whole = fit(declaration(), pairs(), STATS, tables)
+    pieces = [pairs().slice(start, 4) for start in (12, 0, 20, 8, 4)]  # the third has no row
+    parts = fit(declaration(), pairs(), STATS, tables, pieces)
+    assert parts.vocabularies == whole.vocabularies
+    assert parts.statistics.keys() == whole.statistics.keys()
+    for name, found in parts.statistics.items():
+        assert found == pytest.approx(whole.statistics[name], rel=1e-12)
+    shown_N = raw_numbers("shown", True, tables.pairs(pairs()["query"].to_pylist(), pairs()["pin_id"].to_pylist()))
+    assert parts.statistics["pair.shown"] == pytest.approx((np.nanmean(shown_N), np.nanstd(shown_N)), rel=1e-12)
 
 
 def test_a_number_that_never_varies_stays_zero(tmp_path: Path) -> None:

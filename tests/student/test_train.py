@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,12 +21,15 @@ from pinrank.errors import ModelError, TableError
 from pinrank.levels import probabilities, score
 from pinrank.lexical import collection
 from pinrank.search_embedding.pairs import PAIRS
-from pinrank.student import prepare
+from pinrank.student import fit as fitting
+from pinrank.student import label_files, prepare
+from pinrank.student import train as training
 from pinrank.student.declaration import Declaration, read_declaration
 from pinrank.student.encoder import TextEncoder
 from pinrank.student.examples import EXAMPLES, human_targets
 from pinrank.student.export import StudentCard, open_student
 from pinrank.student.feature_tables import Inputs, inputs_of
+from pinrank.student.features import FeatureSpec
 from pinrank.student.label_files import find
 from pinrank.student.settings import RetrievalSettings, StudentSettings, TowerSettings
 from pinrank.student.tower_folder import save_tower, tokenizer_of
@@ -167,6 +171,35 @@ def test_a_student_reads_pins_as_the_statistics_of_its_collection_do(tiny_settin
         inputs=inputs,
     )
     assert open_student(tmp_path / "student").stats.words == words
+
+
+def test_a_category_that_enough_of_all_labels_have_is_learnt_however_few_are_drawn(
+    tiny_settings: StudentSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for module, name in ((label_files, "SAMPLED_ROWS"), (training, "SAMPLED_ROWS"), (fitting, "SAMPLE")):
+        monkeypatch.setattr(module, name, 50)
+    drawn: list[pa.Table] = []
+
+    def noted(declared: Declaration, sample: pa.Table, *rest: Any) -> FeatureSpec:
+        drawn.append(sample.slice(0, 50))
+        return fitting.fit(declared, sample, *rest)
+
+    monkeypatch.setattr(training, "fit_spec", noted)
+    write(tmp_path, tables.QUERY_FEATURES, [{"query": "query 0", "query_locale": None, "intent": "buy"}], intent=STRING)
+    of_20_pins = soft_labels().slice(0, 20).to_pylist()
+    rows = [
+        row | {"query": f"query {number}", "pair_key": f"{number} {row['pin_id']}"}
+        for number in range(50)
+        for row in of_20_pins
+    ]
+    tables.write(pa.Table.from_pylist(rows, SOFT_LABELS.schema), str(tmp_path / "labels"), SOFT_LABELS)
+    inputs = inputs_of(Declaration.model_validate({"query": {"categorical": {"intent": {}}}}), str(tmp_path))
+    settings, labels = chosen(tiny_settings, backbone="hashed/500", epochs=1, batch_size=256), str(tmp_path / "labels")
+    people, none = examples(), examples().slice(0, 0)
+    folder = str(tmp_path / "student")
+    train(people, none, pin_text(), settings, "tiny", folder, {}, Labels(find([labels])), inputs=inputs)
+    assert open_student(folder).spec.vocabularies == {"query.intent": ("buy",)}
+    assert 0 < drawn[0]["grade"].null_count < 50  # labels and judgments alike
 
 
 def test_a_student_learns_from_what_only_the_tables_know(tiny_settings: StudentSettings, tmp_path: Path):

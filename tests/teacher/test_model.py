@@ -19,6 +19,10 @@ def test_pooling_ignores_padding(pooling, expected):
     assert pool(HIDDEN_NTD, MASK_NT, pooling).flatten().tolist() == expected
 
 
+def test_the_mean_of_no_token_is_zero():
+    assert pool(HIDDEN_NTD, torch.zeros_like(MASK_NT), "mean").flatten().tolist() == [0, 0]
+
+
 def test_the_head_ends_in_five_logits():
     head = build_head(8, HeadSettings(hidden=(6, 4)))
     assert head(torch.zeros(3, 8)).shape == (3, 5)

@@ -142,6 +142,12 @@ def open_tables(declared: Declaration, folder: str) -> FeatureTables:
     )
 
 
+def values_of(rows: pa.Table, tables: FeatureTables) -> tuple[Values, Values, Values]:
+    """What the tables know of the queries, the pins and the pairs of rows (query, query_locale, pin_id)."""
+    queries, locales, pin_ids = (rows[name].to_pylist() for name in ("query", "query_locale", "pin_id"))
+    return tables.queries(queries, locales), tables.pins(pin_ids), tables.pairs(queries, pin_ids)
+
+
 def tables_of(spec: FeatureSpec, folder: str | None) -> FeatureTables:
     """What a trained student reads beside texts; without a folder all of it is missing, and the log says so.
 

@@ -26,7 +26,7 @@ ROWS_PER_STRETCH = 16_384
 """Rows that are read, joined and tokenised as one unit; one row group of a file where that is larger."""
 
 SAMPLED_ROWS = 20_000
-"""Rows from which the features' normaliser is fitted."""
+"""Rows from which the statistics of texts and cosines are taken."""
 
 Kept = NDArray[np.bool_]
 Weights = NDArray[np.float32]
@@ -59,6 +59,14 @@ class LabelFiles:
     def num_rows(self) -> int:
         """Rows that are kept."""
         return int(self.kept_N.sum())
+
+    def kept(self) -> Iterator[pa.Table]:
+        """The rows that are kept, piece by piece, read from the files again."""
+        start = 0
+        for stretch in self.stretches:
+            for rows in rows_of(stretch):
+                yield rows.filter(pa.array(self.kept_N[start : start + rows.num_rows]))
+                start += rows.num_rows
 
 
 @dataclass

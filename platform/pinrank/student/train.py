@@ -8,7 +8,7 @@ command starts anew.
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,8 @@ def train(
         refuse_too_few(engaged, max(1, settings.num_workers))
     inputs = inputs or Inputs(read_declaration())
     stats = inputs.stats(pin_text)
-    spec = fit_spec(inputs.declared, _sample(learning, labels, pin_text, settings), stats, inputs.tables)
+    sample, learnt_pairs = _sample(learning, labels, pin_text, settings), _pairs(learning, labels)
+    spec = fit_spec(inputs.declared, sample, stats, inputs.tables, learnt_pairs)
     said = [
         name,
         settings.model_dump_json(),
@@ -155,7 +156,7 @@ def _refuse_unusable(done: Mapping[str, Done], labels: Labels, work: Path) -> No
 
 
 def _sample(learning: pa.Table, labels: Labels | None, pin_text: pa.Table, settings: StudentSettings) -> pa.Table:
-    """Some EXAMPLES, labels and others in the proportion in which they are learnt."""
+    """Some EXAMPLES in random order, labels and others in the proportion in which they are learnt."""
     others = shuffled(learning, settings.seed)
     if labels is None:
         return others.slice(0, SAMPLED_ROWS)
@@ -163,7 +164,14 @@ def _sample(learning: pa.Table, labels: Labels | None, pin_text: pa.Table, setti
     if not soft.num_rows:
         raise TableError(f"{labels.files.where}: no usable soft label. {' '.join(map(str, found))}")
     num_others = round(learning.num_rows * soft.num_rows / labels.files.num_rows)
-    return pa.concat_tables([soft, others.slice(0, num_others)])
+    return shuffled(pa.concat_tables([soft, others.slice(0, num_others)]), settings.seed)
+
+
+def _pairs(learning: pa.Table, labels: Labels | None) -> Iterator[pa.Table]:
+    """All pairs to learn from, also labels that will turn out to be unusable; read only where somebody asks."""
+    yield learning
+    if labels:
+        yield from labels.files.kept()
 
 
 def _importance(files: LabelFiles, settings: StudentSettings) -> Importance | None:

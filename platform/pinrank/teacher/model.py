@@ -38,14 +38,17 @@ class Teacher(nn.Module):
 
 
 def pool(hidden_NTD: Tensor, attention_mask_NT: Tensor, pooling: Pooling) -> Tensor:
-    """One vector a sequence, [N, D]: its first token, its last token that is no padding, or the mean of its tokens."""
+    """One vector a sequence, [N, D]: its first token, its last token that is no padding, or the mean of its tokens.
+
+    The mean of a sequence without any token is zero.
+    """
     if pooling == "first":
         return hidden_NTD[:, 0]
     if pooling == "last":
         last_N = attention_mask_NT.sum(dim=1) - 1
         return hidden_NTD[torch.arange(hidden_NTD.shape[0], device=hidden_NTD.device), last_N]
     mask_NT1 = attention_mask_NT.unsqueeze(-1).to(hidden_NTD.dtype)
-    return (hidden_NTD * mask_NT1).sum(dim=1) / mask_NT1.sum(dim=1)
+    return (hidden_NTD * mask_NT1).sum(dim=1) / mask_NT1.sum(dim=1).clamp(min=1)
 
 
 def build_head(width: int, settings: HeadSettings) -> nn.Sequential:
