@@ -198,6 +198,15 @@ def test_parquet_in_files_or_folders(tmp_path: Path) -> None:
     assert shown(log) == [("red shoes", "a", 1, []), ("red shoes", "b", 2, ["click"])]
 
 
+def test_bad_rows_of_files_with_one_name_in_two_folders_are_all_recorded(tmp_path: Path) -> None:
+    good = "".join(json.dumps(each) + "\n" for each in QUERIES)
+    for name, text in (("ubi_queries", good), ("ubi_events", "no document\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part-0.ndjson").write_text(text)
+    broken = {name: (each.record.num_rows, each.num_lines) for name, each in ubi.read(str(tmp_path)).broken.items()}
+    assert broken == {"ubi_events-part-0.ndjson": (1, 1), "ubi_queries-part-0.ndjson": (0, len(QUERIES))}
+
+
 def test_folder_without_a_log_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"holds no files ubi_queries\* or ubi_events\*"):
         ubi.read(str(tmp_path))

@@ -107,7 +107,7 @@ def read(folder: str, *, locale: str = "", actions: Mapping[str, str] | None = N
     return SearchLog(
         _impressions(queries, events, locale),
         _engagement(queries, events, locale),
-        broken=_records(reading),
+        broken=_records(reading, folder),
         counts=counts,
         rows_in=sum(reading.num_rows.values()),
     )
@@ -232,10 +232,12 @@ def _in(rows: pa.Table, others: pa.Table, name: str) -> pa.ChunkedArray:
     return pc.is_in(rows.column(name), others.column(name).unique(), skip_nulls=True)
 
 
-def _records(reading: _Reading) -> dict[str, Broken]:
+def _records(reading: _Reading, folder: str) -> dict[str, Broken]:
     schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
     return {
-        path.rsplit("/", 1)[-1]: Broken(pa.Table.from_pylist(reading.broken.get(path, []), schema=schema), num_rows)
+        path.removeprefix(folder).strip("/").replace("/", "-"): Broken(
+            pa.Table.from_pylist(reading.broken.get(path, []), schema=schema), num_rows
+        )
         for path, num_rows in reading.num_rows.items()
     }
 
