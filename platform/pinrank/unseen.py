@@ -1,8 +1,9 @@
 """What of a log must not be seen: judged pairs are not sampled, and their queries do not leak into their pins' texts.
 
 1. A query of dev or test, in any spelling, counts for no pin.
-2. The query of a judged pair, of any split, does not count for that pair's pin: the text that a pair is trained or
-   tested on is the same, letter by letter, as if nobody had ever engaged with the pin after that query.
+2. The query of a judged pair, of any split, does not count for that pair's pin: the query tokens and the link text that
+   a pair is trained or tested on are the same, letter by letter, as if nobody had ever engaged with the pin after that
+   query. Titles of boards are not covered: their evidence does not keep the query before a save.
 3. Pairs that are sampled later are not known yet. For them `min_queries` holds: a token stands in a text only with so
    many distinct queries behind it, so that none is there for one query alone.
 """

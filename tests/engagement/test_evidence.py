@@ -94,7 +94,7 @@ def test_words_are_counted_by_people_as_a_slow_count_does(actions: list[dict], m
         for r in _rows(query_tokens(found, NOTHING, TODAY, settings))
         for t in r["text"].split()
     }
-    stays = {("stay", pin, "") for pin in long_clicked(found, settings).to_pylist()}
+    stays = {("stay", pin, "") for pin in long_clicked(found, NOTHING, settings).to_pylist()}
     assert boards | tokens | stays == enough
 
 

@@ -33,8 +33,8 @@ def query_tokens(
     return {row["pin_id"]: row["text"].split(" ") for row in found.to_pylist()}
 
 
-def long_clicked(actions: pa.Table, settings: EngagementSettings) -> set[str]:
-    return set(words.long_clicked(evidence(actions, settings), settings).to_pylist())
+def long_clicked(actions: pa.Table, settings: EngagementSettings, forbidden: Unseen = NOTHING) -> set[str]:
+    return set(words.long_clicked(evidence(actions, settings), forbidden, settings).to_pylist())
 
 
 def test_board_titles_are_counted_by_people_not_by_saves() -> None:
@@ -103,6 +103,17 @@ def test_emoji_is_a_token_and_punctuation_is_none() -> None:
     assert query_tokens(log(("u1", "p", "search", "\u2764\ufe0f tattoo - ?!")), wanting()) == {
         "p": ["tattoo", "\u2764"]
     }
+
+
+def test_who_stayed_after_a_query_that_must_not_be_seen_does_not_count() -> None:
+    stay = {"ts": NOW, "action": "long_click"}
+    rows = [("p", "Red  Hat"), ("q", "red hat"), ("q", "shoes"), ("r", None), ("s", "sofa")]
+    actions = pa.Table.from_pylist(
+        [{**stay, "user_hash": "a", "pin_id": pin, "query": query} for pin, query in rows], ENGAGEMENT.schema
+    )
+    judgments = pa.table({"query": ["red hat", "sofa"], "pin_id": ["p", "s"], "split": ["test", "train"]})
+    assert long_clicked(actions, wanting(), unseen(judgments)) == {"q", "r"}
+    assert long_clicked(actions, wanting()) == {"p", "q", "r", "s"}
 
 
 QUERIES = ["red shoes", "Red Hat", "blue  hat", "green sofa", "shoes"]

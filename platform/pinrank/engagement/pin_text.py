@@ -59,7 +59,7 @@ def texts_of(
             "query_tokens": query_tokens(log.evidence, log.forbidden, log.last_day, settings),
         }
         fields |= {name: _aligned(pins, found) for name, found in words.items()}
-        worth_reading = pc.is_in(pins.column("pin_id"), long_clicked(log.evidence, settings)).to_pylist()
+        worth_reading = pc.is_in(pins.column("pin_id"), long_clicked(log.evidence, log.forbidden, settings)).to_pylist()
     fields["link_title"], fields["link_description"] = cleaned(pins, known, worth_reading)
     if before is not None:
         fields |= _kept(pins, fields, before, settings.steady_share)

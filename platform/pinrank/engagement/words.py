@@ -81,9 +81,10 @@ def query_tokens(
     return _texts(engaged.column("pin_id"), counted, shown, settings.top_tokens, " ")
 
 
-def long_clicked(evidence: pa.Table, settings: EngagementSettings) -> pa.Array:
-    """The pins whose link kept enough people."""
+def long_clicked(evidence: pa.Table, forbidden: Unseen, settings: EngagementSettings) -> pa.Array:
+    """The pins whose link kept enough people, after queries that count or without one (`unseen`)."""
     stays = evidence.filter(pc.equal(evidence.column("kind"), LONG_CLICK))
+    stays = stays.filter(pa.array(may_be_seen(stays.column("pin_id"), stays.column("word"), forbidden)))
     people = stays.group_by("pin_id").aggregate([("user", "count_distinct")])
     enough = pc.greater_equal(people.column("user_count_distinct"), settings.min_users)
     return people.filter(enough).column("pin_id").combine_chunks()
